@@ -1,0 +1,187 @@
+//! The CPU backend: spectra spread over threads, pixels over vector lanes.
+
+use std::thread::available_parallelism;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::ops::breaks::{self, BreakBands, Breaks};
+use crate::ops::combine_arms::{self, MaskRule};
+use crate::ops::continuum::{self, Continuum};
+use crate::ops::extinction::{self, ExtinctionCurve};
+use crate::ops::indices::{self, IndexBands, Indices};
+use crate::ops::ivar_scale::{self, ArmRanges, IvarScale};
+use crate::ops::lines::{self, LineBands, Lines};
+use crate::ops::median_snr::{self, SnrRanges};
+use crate::ops::rest_frame::{self, RestGrid};
+use crate::ops::synthetic::{self, FilterCurve, Synthetic};
+use crate::ops::window_snr::{self, WindowSnr};
+use crate::simd::Simd;
+use crate::{ArmSpectra, Backend, Band, DeviceInfo, Element, Grid, KernelError, SpectraBatch};
+
+/// The CPU as a device; a spectrum is computed by one thread, so their number changes no bit.
+#[derive(Debug)]
+pub struct Cpu {
+    pool: ThreadPool,
+    simd: Simd,
+}
+
+impl Cpu {
+    /// A pool of `threads` workers (0 = one per core) on the widest instruction set.
+    ///
+    /// # Errors
+    /// [`KernelError::Threads`] where the system refuses the threads.
+    pub fn new(threads: usize) -> Result<Self, KernelError> {
+        Self::with_simd(threads, Simd::detect())
+    }
+
+    /// As [`Cpu::new`] on a chosen instruction set; every set gives the same bits.
+    ///
+    /// # Errors
+    /// [`KernelError::Threads`] where the system refuses the threads.
+    pub fn with_simd(threads: usize, simd: Simd) -> Result<Self, KernelError> {
+        let threads = match threads {
+            0 => available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("kernel-{i}"))
+            .build()
+            .map_err(|source| KernelError::Threads { threads, source })?;
+        Ok(Self { pool, simd })
+    }
+
+    pub(crate) fn pool(&self) -> &ThreadPool {
+        &self.pool
+    }
+
+    pub(crate) fn simd(&self) -> Simd {
+        self.simd
+    }
+}
+
+impl Backend for Cpu {
+    type Array<T: Element> = Vec<T>;
+
+    fn info(&self) -> DeviceInfo {
+        DeviceInfo {
+            device: "cpu".to_owned(),
+            name: self.simd.to_string(),
+            threads: self.pool.current_num_threads(),
+        }
+    }
+
+    fn upload<T: Element>(&self, host: &[T]) -> Result<Vec<T>, KernelError> {
+        Ok(host.to_vec())
+    }
+
+    fn download<T: Element>(&self, array: &Vec<T>) -> Result<Vec<T>, KernelError> {
+        Ok(array.clone())
+    }
+
+    fn combine_arms(
+        &self,
+        arms: &ArmSpectra<Self>,
+        grid: &Grid,
+        rule: MaskRule,
+    ) -> Result<SpectraBatch<Self>, KernelError> {
+        combine_arms::cpu::combine(self, arms, grid, rule)
+    }
+
+    fn median_snr_arms(
+        &self,
+        arms: &ArmSpectra<Self>,
+        grid: &Grid,
+        ranges: &SnrRanges,
+    ) -> Result<Vec<f32>, KernelError> {
+        median_snr::cpu::median_snr(self, arms, grid, ranges)
+    }
+
+    fn correct_extinction(
+        &self,
+        spectra: &mut SpectraBatch<Self>,
+        curve: &ExtinctionCurve,
+        ebv_s: &[f32],
+    ) -> Result<(), KernelError> {
+        extinction::cpu::correct(self, spectra, curve, ebv_s)
+    }
+
+    fn to_rest_frame(
+        &self,
+        observed: &SpectraBatch<Self>,
+        grid: &Grid,
+        rows: &[(usize, f64)],
+        rest: &RestGrid,
+    ) -> Result<SpectraBatch<Self>, KernelError> {
+        rest_frame::cpu::resample(self, observed, grid, rows, rest)
+    }
+
+    fn measure_breaks(
+        &self,
+        observed: &SpectraBatch<Self>,
+        grid: &Grid,
+        rows: &[(usize, f64)],
+        breaks: &[BreakBands],
+    ) -> Result<Breaks<Self>, KernelError> {
+        breaks::cpu::measure_breaks(self, observed, grid, rows, breaks)
+    }
+
+    fn measure_indices(
+        &self,
+        observed: &SpectraBatch<Self>,
+        grid: &Grid,
+        rows: &[(usize, f64)],
+        indices: &[IndexBands],
+    ) -> Result<Indices<Self>, KernelError> {
+        indices::cpu::measure_indices(self, observed, grid, rows, indices)
+    }
+
+    fn measure_lines(
+        &self,
+        observed: &SpectraBatch<Self>,
+        grid: &Grid,
+        rows: &[(usize, f64)],
+        lines: &[LineBands],
+    ) -> Result<Lines<Self>, KernelError> {
+        lines::cpu::measure_lines(self, observed, grid, rows, lines)
+    }
+
+    fn running_median(
+        &self,
+        observed: &SpectraBatch<Self>,
+        grid: &Grid,
+        rows: &[(usize, f64)],
+        width_aa: f64,
+    ) -> Result<Continuum<Self>, KernelError> {
+        continuum::cpu::running_median(self, observed, grid, rows, width_aa)
+    }
+
+    fn median_snr_windows(
+        &self,
+        observed: &SpectraBatch<Self>,
+        grid: &Grid,
+        rows: &[(usize, f64)],
+        windows: &[Band],
+    ) -> Result<WindowSnr<Self>, KernelError> {
+        window_snr::cpu::median_snr_windows(self, observed, grid, rows, windows)
+    }
+
+    fn ivar_scale(
+        &self,
+        observed: &SpectraBatch<Self>,
+        rows: &[(usize, f64)],
+        continuum: &Continuum<Self>,
+        arms: &ArmRanges,
+    ) -> Result<IvarScale<Self>, KernelError> {
+        ivar_scale::cpu::ivar_scale(self, observed, rows, continuum, arms)
+    }
+
+    fn synthetic_fluxes(
+        &self,
+        observed: &SpectraBatch<Self>,
+        rows: &[usize],
+        curves: &[FilterCurve],
+    ) -> Result<Synthetic<Self>, KernelError> {
+        synthetic::cpu::synthetic_fluxes(self, observed, rows, curves)
+    }
+}

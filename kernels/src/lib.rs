@@ -1,0 +1,25 @@
+//! Spectral operations with one answer everywhere: numbers in, numbers out.
+//!
+//! Every operation is declared once in [`Backend`], has one folder under `ops/`, and gives the
+//! same bits for any batch size, thread count and device. This crate knows no files, tables,
+//! databases, configuration or logging.
+
+mod backend;
+mod band;
+mod cpu;
+mod device;
+mod dust;
+mod error;
+mod exp;
+pub mod lanes;
+pub mod ops;
+mod shape;
+mod simd;
+
+pub use backend::{Backend, Element};
+pub use band::{Band, flag};
+pub use cpu::Cpu;
+pub use device::{Device, DeviceInfo, Opened};
+pub use error::KernelError;
+pub use shape::{ArmBatch, ArmSpectra, Grid, SpectraBatch};
+pub use simd::Simd;

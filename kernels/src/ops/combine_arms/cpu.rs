@@ -1,0 +1,208 @@
+//! CPU body: runs of one arm are vector selects, runs of several a short loop over arms.
+
+use rayon::prelude::*;
+
+use super::{MaskRule, OPERATION, Run, runs, used_arms};
+use crate::error::check_len;
+use crate::simd::{Simd, simd_fn};
+use crate::{ArmSpectra, Cpu, Grid, KernelError, SpectraBatch};
+
+/// One arm's pixels of one run: same length each.
+#[derive(Clone, Copy)]
+struct Pixels<'a> {
+    flux_p: &'a [f32],
+    ivar_p: &'a [f32],
+    mask_p: &'a [u32],
+}
+
+/// The output pixels of one run.
+struct Combined<'a> {
+    flux_p: &'a mut [f32],
+    ivar_p: &'a mut [f32],
+    mask_p: &'a mut [u32],
+}
+
+pub(crate) fn combine(
+    dev: &Cpu,
+    arms: &ArmSpectra<Cpu>,
+    grid: &Grid,
+    rule: MaskRule,
+) -> Result<SpectraBatch<Cpu>, KernelError> {
+    check_shapes(arms)?;
+    let (n_spectra, n_pixels) = (arms.n_spectra, grid.n_pixels);
+    let runs = runs(&arms.layout_a, n_pixels)?;
+    let n = n_spectra * n_pixels;
+    let mut out: SpectraBatch<Cpu> = SpectraBatch {
+        n_spectra,
+        n_pixels,
+        flux_sp: vec![0.0; n],
+        ivar_sp: vec![0.0; n],
+        mask_sp: vec![0; n],
+    };
+    let row_len = n_pixels.max(1);
+    dev.pool().install(|| {
+        out.flux_sp
+            .par_chunks_mut(row_len)
+            .zip(out.ivar_sp.par_chunks_mut(row_len))
+            .zip(out.mask_sp.par_chunks_mut(row_len))
+            .enumerate()
+            .for_each(|(s, ((flux_p, ivar_p), mask_p))| {
+                combine_row(dev.simd(), arms, s, &runs, rule, Combined { flux_p, ivar_p, mask_p });
+            });
+    });
+    Ok(out)
+}
+
+fn check_shapes(arms: &ArmSpectra<Cpu>) -> Result<(), KernelError> {
+    check_len(OPERATION, "fiberstatus_s", "s", arms.n_spectra, arms.fiberstatus_s.len())?;
+    for (a, (_, n)) in arms.layout_a.iter().enumerate() {
+        let expected = arms.n_spectra * n;
+        check_len(OPERATION, "flux_asp", "s, p", expected, arms.flux_asp[a].len())?;
+        check_len(OPERATION, "ivar_asp", "s, p", expected, arms.ivar_asp[a].len())?;
+        check_len(OPERATION, "mask_asp", "s, p", expected, arms.mask_asp[a].len())?;
+    }
+    Ok(())
+}
+
+fn combine_row(
+    simd: Simd,
+    arms: &ArmSpectra<Cpu>,
+    s: usize,
+    runs: &[Run],
+    rule: MaskRule,
+    out: Combined<'_>,
+) {
+    let used = used_arms(rule, arms.fiberstatus_s[s]);
+    for run in runs {
+        let part = Combined {
+            flux_p: &mut out.flux_p[run.start..run.end],
+            ivar_p: &mut out.ivar_p[run.start..run.end],
+            mask_p: &mut out.mask_p[run.start..run.end],
+        };
+        let mut inputs = [None; 3];
+        for a in (0..3).filter(|&a| used[a] && run.covered_by[a]) {
+            inputs[a] = Some(pixels(arms, a, s, run));
+        }
+        match (inputs, run.covered_by.iter().filter(|&&c| c).count()) {
+            ([None, None, None], _) => {}
+            ([Some(arm), None, None] | [None, Some(arm), None] | [None, None, Some(arm)], 1) => {
+                copy_run(simd, rule, arm, part);
+            }
+            (inputs, _) => add_runs(simd, rule, inputs, part),
+        }
+    }
+}
+
+fn pixels<'a>(arms: &'a ArmSpectra<Cpu>, a: usize, s: usize, run: &Run) -> Pixels<'a> {
+    let (first, n) = arms.layout_a[a];
+    let range = s * n + run.start - first..s * n + run.end - first;
+    Pixels {
+        flux_p: &arms.flux_asp[a][range.clone()],
+        ivar_p: &arms.ivar_asp[a][range.clone()],
+        mask_p: &arms.mask_asp[a][range],
+    }
+}
+
+simd_fn! {
+    fn copy_run(rule: MaskRule, arm: Pixels<'_>, out: Combined<'_>) = copy_run_body;
+}
+
+simd_fn! {
+    fn add_runs(rule: MaskRule, arms: [Option<Pixels<'_>>; 3], out: Combined<'_>) = add_runs_body;
+}
+
+/// The pixel's flux and ivar, (0, 0) where one of them is no number or ivar is not positive.
+#[inline(always)]
+fn admit(flux: f32, ivar: f32) -> (f32, f32) {
+    let good = flux.is_finite() && ivar.is_finite() && ivar > 0.0;
+    if good { (flux, ivar) } else { (0.0, 0.0) }
+}
+
+#[inline(always)]
+fn copy_run_body(rule: MaskRule, arm: Pixels<'_>, out: Combined<'_>) {
+    match rule {
+        MaskRule::Dr1 => copy_run_by(arm, out, |flux, ivar, mask| {
+            let (flux, ivar) = admit(flux, ivar);
+            if mask == 0 { (flux, ivar, mask) } else { (0.0, 0.0, mask) }
+        }),
+        // A masked pixel of one arm is an output pixel whose every input is masked: it keeps its ivar.
+        MaskRule::Masked => copy_run_by(arm, out, |flux, ivar, mask| {
+            let (flux, ivar) = admit(flux, ivar);
+            (flux, ivar, mask)
+        }),
+        MaskRule::V070 => copy_run_by(arm, out, |flux, ivar, mask| {
+            let (_, ivar) = admit(flux, ivar);
+            let flux = if flux.is_finite() { flux } else { 0.0 };
+            (flux, ivar, if ivar > 0.0 { 0 } else { mask })
+        }),
+    }
+}
+
+#[inline(always)]
+fn copy_run_by(arm: Pixels<'_>, out: Combined<'_>, pixel: impl Fn(f32, f32, u32) -> (f32, f32, u32)) {
+    let n = out.flux_p.len();
+    let (flux_p, ivar_p, mask_p) = (&arm.flux_p[..n], &arm.ivar_p[..n], &arm.mask_p[..n]);
+    let (out_flux_p, out_ivar_p, out_mask_p) = (out.flux_p, &mut out.ivar_p[..n], &mut out.mask_p[..n]);
+    for p in 0..n {
+        let (flux, ivar, mask) = pixel(flux_p[p], ivar_p[p], mask_p[p]);
+        out_flux_p[p] = flux;
+        out_ivar_p[p] = ivar;
+        out_mask_p[p] = mask;
+    }
+}
+
+#[inline(always)]
+fn add_runs_body(rule: MaskRule, arms: [Option<Pixels<'_>>; 3], out: Combined<'_>) {
+    for p in 0..out.flux_p.len() {
+        let mut pixel = SharedPixel::default();
+        for (a, arm) in arms.iter().enumerate() {
+            if let Some(arm) = arm {
+                pixel.admit(a, arm.flux_p[p], arm.ivar_p[p], arm.mask_p[p]);
+            }
+        }
+        (out.flux_p[p], out.ivar_p[p], out.mask_p[p]) = pixel.combine(rule);
+    }
+}
+
+/// The arms' values at one pixel of the combined grid; an arm that is not there weighs 0.
+#[derive(Default)]
+struct SharedPixel {
+    flux_a: [f32; 3],
+    ivar_a: [f32; 3],
+    unmasked_ivar_a: [f32; 3],
+    mask_or: u32,
+}
+
+impl SharedPixel {
+    #[inline(always)]
+    fn admit(&mut self, a: usize, flux: f32, ivar: f32, mask: u32) {
+        let (flux, ivar) = admit(flux, ivar);
+        self.flux_a[a] = flux;
+        self.ivar_a[a] = ivar;
+        self.unmasked_ivar_a[a] = if mask == 0 { ivar } else { 0.0 };
+        self.mask_or |= mask;
+    }
+
+    #[inline(always)]
+    fn combine(&self, rule: MaskRule) -> (f32, f32, u32) {
+        let good = self.unmasked_ivar_a.iter().any(|&w| w > 0.0);
+        match rule {
+            MaskRule::Dr1 => self.weigh(self.unmasked_ivar_a, 0),
+            MaskRule::Masked if good => self.weigh(self.unmasked_ivar_a, 0),
+            MaskRule::Masked => self.weigh(self.ivar_a, self.mask_or),
+            MaskRule::V070 => {
+                let (flux, ivar, _) = self.weigh(self.ivar_a, 0);
+                (flux, ivar, if ivar > 0.0 { 0 } else { self.mask_or })
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn weigh(&self, w_a: [f32; 3], mask: u32) -> (f32, f32, u32) {
+        let sum = w_a[0] + w_a[1] + w_a[2];
+        let f_a = self.flux_a;
+        let flux = w_a[0] / sum * f_a[0] + w_a[1] / sum * f_a[1] + w_a[2] / sum * f_a[2];
+        // Fails for sum = 0 (0/0) and for overflows.
+        if sum.is_finite() && flux.is_finite() { (flux, sum, mask) } else { (0.0, 0.0, mask) }
+    }
+}

@@ -1,0 +1,13 @@
+//! One folder per operation: the contract in `mod.rs`, the CPU's body in `cpu.rs`.
+
+pub mod breaks;
+pub mod combine_arms;
+pub mod continuum;
+pub mod extinction;
+pub mod indices;
+pub mod ivar_scale;
+pub mod lines;
+pub mod median_snr;
+pub mod rest_frame;
+pub mod synthetic;
+pub mod window_snr;

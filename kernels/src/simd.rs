@@ -1,0 +1,103 @@
+//! Instruction sets by shape: one plain Rust body, compiled once per instruction set.
+//!
+//! A body is an `#[inline(always)]` function of loops over arrays; [`simd_fn`] instantiates it
+//! under each `#[target_feature]` and picks one at run time. All instances give the same bits:
+//! Rust neither contracts nor reorders floating point, and `mul_add` is fused with or without
+//! hardware for it.
+
+use std::fmt;
+
+/// An instruction set that this CPU has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Simd(Level);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Simd {
+    /// The widest instruction set of this CPU.
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq");
+            if avx2 && avx512 {
+                return Self(Level::Avx512);
+            }
+            if avx2 {
+                return Self(Level::Avx2);
+            }
+        }
+        Self(Level::Portable)
+    }
+
+    /// Every instruction set of this CPU, narrowest first.
+    pub fn available() -> Vec<Self> {
+        match Self::detect().0 {
+            Level::Portable => vec![Self(Level::Portable)],
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => vec![Self(Level::Portable), Self(Level::Avx2)],
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => vec![Self(Level::Portable), Self(Level::Avx2), Self(Level::Avx512)],
+        }
+    }
+
+    pub(crate) fn level(self) -> Level {
+        self.0
+    }
+}
+
+impl fmt::Display for Simd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Level::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2+fma",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => "avx512",
+        })
+    }
+}
+
+/// Declares `fn name(simd, args…)`, which runs `body(args…)` compiled for `simd`.
+macro_rules! simd_fn {
+    ($(#[$attr:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:path;) => {
+        $(#[$attr])*
+        $vis fn $name(simd: $crate::simd::Simd, $($arg: $ty),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($arg: $ty),*) $(-> $ret)? {
+                $body($($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")]
+            fn avx512($($arg: $ty),*) $(-> $ret)? {
+                $body($($arg),*)
+            }
+            match simd.level() {
+                $crate::simd::Level::Portable => $body($($arg),*),
+                #[cfg(target_arch = "x86_64")]
+                $crate::simd::Level::Avx2 => {
+                    // SAFETY: a `Simd` of this level exists only where the CPU was seen to have it.
+                    unsafe { avx2($($arg),*) }
+                }
+                #[cfg(target_arch = "x86_64")]
+                $crate::simd::Level::Avx512 => {
+                    // SAFETY: a `Simd` of this level exists only where the CPU was seen to have it.
+                    unsafe { avx512($($arg),*) }
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use simd_fn;

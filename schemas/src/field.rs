@@ -1,0 +1,153 @@
+//! A column and a table, as every output format needs them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field as ArrowField, Schema};
+
+/// The types a column may have; all exist in Arrow, Parquet and PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// UTF-8 text.
+    Text,
+    /// 16-bit signed integer.
+    Int16,
+    /// 32-bit signed integer.
+    Int32,
+    /// 64-bit signed integer.
+    Int64,
+    /// Single precision.
+    Float32,
+    /// Double precision.
+    Float64,
+    /// A fixed-size list of this many single-precision numbers.
+    Float32List(i32),
+}
+
+impl Kind {
+    /// The Arrow type.
+    pub fn arrow(self) -> DataType {
+        match self {
+            Self::Text => DataType::Utf8,
+            Self::Int16 => DataType::Int16,
+            Self::Int32 => DataType::Int32,
+            Self::Int64 => DataType::Int64,
+            Self::Float32 => DataType::Float32,
+            Self::Float64 => DataType::Float64,
+            Self::Float32List(len) => DataType::FixedSizeList(Arc::new(list_item()), len),
+        }
+    }
+
+    /// How the data dictionary names it.
+    pub fn label(self) -> String {
+        match self {
+            Self::Text => "text".to_owned(),
+            Self::Int16 => "int16".to_owned(),
+            Self::Int32 => "int32".to_owned(),
+            Self::Int64 => "int64".to_owned(),
+            Self::Float32 => "float32".to_owned(),
+            Self::Float64 => "float64".to_owned(),
+            Self::Float32List(len) => format!("float32[{len}]"),
+        }
+    }
+}
+
+/// The item of every list column; spectra hold no nulls, a missing pixel has ivar 0.
+pub fn list_item() -> ArrowField {
+    ArrowField::new("item", DataType::Float32, false)
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// Column name.
+    pub name: String,
+    /// Type.
+    pub kind: Kind,
+    /// VOUnit string; empty where dimensionless.
+    pub unit: &'static str,
+    /// IVOA UCD1+ word(s); empty where none fits.
+    pub ucd: &'static str,
+    /// What it is.
+    pub description: String,
+    /// Where the definition or the value comes from.
+    pub source: String,
+    /// Whether the column may be NULL.
+    pub nullable: bool,
+}
+
+impl Field {
+    /// A nullable column.
+    pub fn new(name: impl Into<String>, kind: Kind, description: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            unit: "",
+            ucd: "",
+            description: description.into(),
+            source: String::new(),
+            nullable: true,
+        }
+    }
+
+    /// With a unit.
+    pub fn unit(mut self, unit: &'static str) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    /// With a UCD.
+    pub fn ucd(mut self, ucd: &'static str) -> Self {
+        self.ucd = ucd;
+        self
+    }
+
+    /// With a source.
+    pub fn source(mut self, source: impl Into<String>) -> Self {
+        self.source = source.into();
+        self
+    }
+
+    /// Never NULL.
+    pub fn required(mut self) -> Self {
+        self.nullable = false;
+        self
+    }
+
+    fn arrow(&self) -> ArrowField {
+        let metadata: HashMap<String, String> = [
+            ("unit", self.unit),
+            ("ucd", self.ucd),
+            ("description", self.description.as_str()),
+            ("source", self.source.as_str()),
+        ]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+        ArrowField::new(&self.name, self.kind.arrow(), self.nullable).with_metadata(metadata)
+    }
+}
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Table name, also the lake folder.
+    pub name: &'static str,
+    /// What a row is.
+    pub description: String,
+    /// Columns in order.
+    pub fields: Vec<Field>,
+}
+
+impl Table {
+    /// The Arrow schema, with unit, UCD, description and source as field metadata.
+    pub fn arrow_schema(&self) -> Schema {
+        Schema::new(self.fields.iter().map(Field::arrow).collect::<Vec<_>>())
+    }
+
+    /// The position of a column.
+    pub fn index_of(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| field.name == name)
+    }
+}

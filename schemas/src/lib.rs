@@ -1,0 +1,14 @@
+//! One definition of every table: Arrow schemas, units, UCDs, descriptions, and the data dictionary.
+//!
+//! Constants of the field (line list, index bands, filter curves) have their one home here, as data
+//! files with their source. This crate does no I/O.
+
+pub mod constants;
+mod dictionary;
+pub mod features;
+mod field;
+pub mod inventory;
+pub mod spectra;
+
+pub use dictionary::data_dictionary;
+pub use field::{Field, Kind, Table, list_item};
