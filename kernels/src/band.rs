@@ -1,6 +1,9 @@
 //! Rest-frame wavelength bands, and where they fall on the observed pixels.
 
-use crate::lanes::fold_many_f64;
+use std::ops::Range;
+
+use crate::error::check_len;
+use crate::lanes::{LANES, sum_f64};
 use crate::{Grid, KernelError};
 
 /// A rest-frame wavelength interval.
@@ -69,9 +72,14 @@ impl Span {
         if overlap > 0.0 { overlap } else { 0.0 }
     }
 
-    /// Whether pixel p is one of the span's.
-    pub(crate) fn touches(&self, p: usize) -> bool {
-        (self.first..self.end).contains(&p)
+    /// The pixels that both spans touch.
+    pub(crate) fn shared(&self, other: &Self) -> Range<usize> {
+        self.first.max(other.first)..self.end.min(other.end)
+    }
+
+    /// The pixels from `first` to before `end`, whole.
+    pub(crate) fn of_pixels(first: usize, end: usize) -> Self {
+        Self { lo: first as f64, hi: end as f64, first, end }
     }
 }
 
@@ -91,23 +99,119 @@ impl<'a> Row<'a> {
         Self { flux_p: &flux_sp[pixels.clone()], ivar_p: &ivar_sp[pixels] }
     }
 
-    /// Flux and ivar of pixel p where it is good.
+    /// Flux and ivar of pixel p where it is good; a number that is not finite never is.
+    #[inline]
     pub(crate) fn good(&self, p: usize) -> Option<(f64, f64)> {
-        let ivar = self.ivar_p[p];
-        (ivar > 0.0).then(|| (f64::from(self.flux_p[p]), f64::from(ivar)))
+        let (flux, ivar) = (self.flux_p[p], self.ivar_p[p]);
+        is_good(flux, ivar).then(|| (f64::from(flux), f64::from(ivar)))
     }
+}
 
-    /// The share of the span's width that good pixels cover.
-    pub(crate) fn good_fraction(&self, span: &Span) -> f64 {
-        let [covered] =
-            lane_sums(span.first, span.end, |p| [if self.ivar_p[p] > 0.0 { span.fraction(p) } else { 0.0 }]);
-        covered / span.width()
-    }
+/// What a pixel brings to a sum over a span; a missing one brings zeros.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pixel {
+    /// Centre, edge coordinate (never 0 for want of data).
+    pub(crate) x: f64,
+    /// Fraction inside the span.
+    pub(crate) part: f64,
+    /// Flux.
+    pub(crate) flux: f64,
+    /// Inverse variance.
+    pub(crate) ivar: f64,
+    /// 1 / ivar.
+    pub(crate) variance: f64,
+    /// 1 where the span touches the pixel and it is missing, else 0.
+    pub(crate) missing: f64,
+}
 
-    /// Whether a pixel that any span touches is missing.
-    pub(crate) fn any_missing(&self, spans: &[Span]) -> bool {
-        spans.iter().any(|span| (span.first..span.end).any(|p| self.good(p).is_none()))
+/// K sums over a span's pixels in f64: lane (pixel − first) mod 32, then the halving tree.
+#[inline(always)]
+pub(crate) fn span_sums<const K: usize>(
+    row: &Row,
+    span: &Span,
+    terms: impl Fn(Pixel) -> [f64; K],
+) -> [f64; K] {
+    span_sums_with(row, span, [], |pixel, []| terms(pixel))
+}
+
+/// As [`span_sums`], with further numbers per pixel of the span.
+///
+/// Works in blocks of 32 pixels, those beyond the span as if missing, so that every loop has a
+/// fixed length; `terms` should select rather than branch, and must give 0 for a missing pixel.
+#[inline(always)]
+pub(crate) fn span_sums_with<const K: usize, const A: usize>(
+    row: &Row,
+    span: &Span,
+    more_ap: [&[f64]; A],
+    terms: impl Fn(Pixel, [f64; A]) -> [f64; K],
+) -> [f64; K] {
+    let mut lanes = [[0.0; LANES]; K];
+    for start in (span.first..span.end).step_by(LANES) {
+        let (flux_l, ivar_l) = (block(row.flux_p, start), block(row.ivar_p, start));
+        let more_al = more_ap.map(|more_p| block(more_p, start - span.first));
+        let left = start as f64;
+        for l in 0..LANES {
+            let pixel = Pixel::new(span, left + LANE_NUMBERS[l], flux_l[l], ivar_l[l]);
+            let more_a = std::array::from_fn(|a| more_al[a][l]);
+            for (sums, term) in lanes.iter_mut().zip(terms(pixel, more_a)) {
+                sums[l] += term;
+            }
+        }
     }
+    lanes.map(|sums| sum_f64(&sums))
+}
+
+/// Σ term · variance over the good ones of a few pixels, in order.
+pub(crate) fn shared_sum(row: &Row, pixels: Range<usize>, term: impl Fn(usize) -> f64) -> f64 {
+    pixels.filter_map(|p| row.good(p).map(|(_, ivar)| term(p) / ivar)).sum()
+}
+
+/// 0.0, 1.0, … 31.0.
+const LANE_NUMBERS: [f64; LANES] = {
+    let mut numbers = [0.0; LANES];
+    let mut l = 1;
+    while l < LANES {
+        numbers[l] = numbers[l - 1] + 1.0;
+        l += 1;
+    }
+    numbers
+};
+
+/// The 32 numbers from `start` on, zeros after the last.
+#[inline(always)]
+fn block<T: Copy + Default>(values: &[T], start: usize) -> [T; LANES] {
+    let rest = &values[start..];
+    if let Some(whole) = rest.first_chunk() {
+        return *whole;
+    }
+    let mut block = [T::default(); LANES];
+    block[..rest.len()].copy_from_slice(rest);
+    block
+}
+
+impl Pixel {
+    /// The pixel from `left` to `left + 1`; beyond the span it is as a missing one.
+    #[inline(always)]
+    fn new(span: &Span, left: f64, flux: f32, ivar: f32) -> Self {
+        let overlap = span.hi.min(left + 1.0) - span.lo.max(left);
+        let touched = overlap > 0.0;
+        let good = touched && is_good(flux, ivar);
+        let ivar = if good { f64::from(ivar) } else { 1.0 };
+        Self {
+            x: left + 0.5,
+            part: if good { overlap } else { 0.0 },
+            flux: if good { f64::from(flux) } else { 0.0 },
+            ivar: if good { ivar } else { 0.0 },
+            variance: if good { 1.0 / ivar } else { 0.0 },
+            missing: if touched && !good { 1.0 } else { 0.0 },
+        }
+    }
+}
+
+/// Whether a pixel counts; a number that is not finite never does.
+#[inline(always)]
+pub(crate) fn is_good(flux: f32, ivar: f32) -> bool {
+    ivar > 0.0 && ivar < f32::INFINITY && flux.abs() < f32::INFINITY
 }
 
 /// Position of an observed wavelength in edge coordinates.
@@ -132,21 +236,6 @@ pub(crate) fn clamp_to_pixel(x: f64, grid: &Grid) -> usize {
     }
 }
 
-/// K sums over elements first..end in f64: lane (i - first) mod 32, then the halving tree.
-#[inline]
-pub(crate) fn lane_sums<const K: usize>(
-    first: usize,
-    end: usize,
-    terms: impl Fn(usize) -> [f64; K],
-) -> [f64; K] {
-    fold_many_f64(end.saturating_sub(first), |i, mut sums| {
-        for (sum, term) in sums.iter_mut().zip(terms(first + i)) {
-            *sum += term;
-        }
-        sums
-    })
-}
-
 /// A value and its ivar as stored, or `None` where they are not a finite value with positive ivar.
 pub(crate) fn stored(value: f64, variance: f64) -> Option<(f32, f32)> {
     let (value, ivar) = (rounded(value), rounded(1.0 / variance));
@@ -167,11 +256,9 @@ pub(crate) fn check_rows(
     grid: &Grid,
     rows: &[(usize, f64)],
 ) -> Result<(), KernelError> {
-    for (array, actual) in lengths.into_iter().chain([("n_pixels", n_spectra * n_pixels)]) {
-        let expected = n_spectra * grid.n_pixels;
-        if actual != expected {
-            return Err(KernelError::Shape { operation, array, axes: "s, p", expected, actual });
-        }
+    check_len(operation, "n_pixels", "p", grid.n_pixels, n_pixels)?;
+    for (array, actual) in lengths {
+        check_len(operation, array, "s, p", n_spectra * n_pixels, actual)?;
     }
     for &(s, z) in rows {
         if s >= n_spectra {
@@ -197,21 +284,6 @@ pub(crate) fn check_bands(
         }
     }
     Ok(())
-}
-
-/// K sums over the union of three spans in f64: one [`lane_sums`] per span, a pixel of an earlier
-/// span adding 0 in a later one, the three added in order.
-pub(crate) fn union_sums<const K: usize>(spans: &[Span; 3], terms: impl Fn(usize) -> [f64; K]) -> [f64; K] {
-    let mut totals = [0.0; K];
-    for (i, span) in spans.iter().enumerate() {
-        let sums = lane_sums(span.first, span.end, |p| {
-            if spans[..i].iter().any(|earlier| earlier.touches(p)) { [0.0; K] } else { terms(p) }
-        });
-        for (total, sum) in totals.iter_mut().zip(sums) {
-            *total += sum;
-        }
-    }
-    totals
 }
 
 /// The median of at least one value, which it reorders; an even number averages the middle two.

@@ -101,3 +101,15 @@ macro_rules! simd_fn {
 }
 
 pub(crate) use simd_fn;
+
+/// `value`, or +0 where it is not to be kept; without a branch, so that loops stay vectors.
+#[inline(always)]
+pub(crate) fn keep_if(keep: bool, value: f32) -> f32 {
+    f32::from_bits(value.to_bits() & u32::from(keep).wrapping_neg())
+}
+
+/// Whether a pixel counts: flux and ivar finite, ivar positive.
+#[inline(always)]
+pub(crate) fn is_good(flux: f32, ivar: f32) -> bool {
+    flux.is_finite() & ivar.is_finite() & (ivar > 0.0)
+}

@@ -68,12 +68,37 @@ pub struct Break {
     pub source: String,
 }
 
+/// A filter curve: linear between samples, 0 outside, on any scale.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filter {
+    /// Wavelengths, Å.
+    pub wave_aa: Vec<f64>,
+    /// Relative response.
+    pub response: Vec<f64>,
+}
+
 /// The text of every constants file, in a fixed order, for hashing into a stage's identity.
-pub const FILES: [&str; 3] = [
+pub const FILES: [&str; 9] = [
     include_str!("../data/breaks.csv"),
     include_str!("../data/indices.csv"),
     include_str!("../data/lines.csv"),
+    include_str!("../data/filters/decam-g.csv"),
+    include_str!("../data/filters/decam-r.csv"),
+    include_str!("../data/filters/decam-z.csv"),
+    include_str!("../data/filters/bass-g.csv"),
+    include_str!("../data/filters/bass-r.csv"),
+    include_str!("../data/filters/mzls-z.csv"),
 ];
+
+/// The g, r, z curves behind FIBERFLUX: DECam's, or BASS and MzLS where PHOTSYS is N.
+pub fn filters(photsys_is_north: bool) -> [Filter; 3] {
+    let first = if photsys_is_north { 6 } else { 3 };
+    [FILES[first], FILES[first + 1], FILES[first + 2]].map(|text| {
+        let rows = rows(text);
+        let column = |name: &str| rows.iter().map(|row| row.number(name)).collect();
+        Filter { wave_aa: column("wave_aa"), response: column("response") }
+    })
+}
 
 /// A CSV row that can be asked for columns by name; the files are part of the binary and tested.
 struct Row {
@@ -220,6 +245,19 @@ mod tests {
                 "{}",
                 line.name
             );
+        }
+    }
+
+    #[test]
+    fn filter_curves_peak_where_their_band_is() {
+        for north in [false, true] {
+            let peaks = filters(north).map(|filter| {
+                let peak = filter.response.iter().copied().fold(0.0, f64::max);
+                filter.response.iter().position(|r| *r >= peak).map(|i| filter.wave_aa[i]).unwrap()
+            });
+            assert!(4000.0 < peaks[0] && peaks[0] < 5500.0, "{peaks:?}");
+            assert!(5600.0 < peaks[1] && peaks[1] < 7200.0, "{peaks:?}");
+            assert!(8300.0 < peaks[2] && peaks[2] < 9500.0, "{peaks:?}");
         }
     }
 

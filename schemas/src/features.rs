@@ -229,10 +229,18 @@ fn breaks() -> Vec<Field> {
                 )
                 .ucd("stat.weight;spect.continuum"),
             );
+            fields.push(flag(&format!("{name}{suffix}")));
         }
-        fields.push(good_fraction(name));
     }
     fields
+}
+
+fn flag(name: &str) -> Field {
+    let text = format!(
+        "bit mask, 0 = {name} measured; 1 off the spectrum; 2 too few good pixels; 4 continuum not positive; 8 blended, \
+         see its group; 16 measured, some pixels bridged; 32 numbers degenerate"
+    );
+    Field::new(format!("{name}_flag"), Kind::Int16, text).ucd("meta.code.qual")
 }
 
 fn good_fraction(name: &str) -> Field {
@@ -271,6 +279,7 @@ fn indices() -> Vec<Field> {
                 .ucd("stat.error;spect.index"),
         );
         fields.push(good_fraction(name));
+        fields.push(flag(name));
     }
     let derived = [
         ("lick_fe_mean", "mean of Fe5270 and Fe5335", "Gonzalez 1993"),
@@ -320,12 +329,7 @@ fn line(item: &Line) -> Vec<Field> {
             .unit(FLUX_DENSITY)
             .ucd("spect.continuum"),
         good_fraction(name),
-        Field::new(
-            format!("{name}_flag"),
-            Kind::Int16,
-            format!("why {name} is missing or limited: see kernels/README.md, 0 = measured"),
-        )
-        .ucd("meta.code.qual"),
+        flag(name),
     ]
 }
 

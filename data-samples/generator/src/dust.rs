@@ -69,6 +69,7 @@ impl Curve {
     }
 
     /// Fraction of light that passes.
+    #[cfg(test)]
     pub(crate) fn transmission(&self, wave_aa: f64, ebv_sfd: f64) -> f64 {
         libm::exp10(-0.4 * ebv_sfd * self.extinction_per_sfd_ebv(wave_aa))
     }

@@ -176,9 +176,7 @@ impl FitsFile {
         if let Some(folder) = path.parent() {
             fs_err::create_dir_all(folder).map_err(wrap)?;
         }
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(".partial");
-        let aside = PathBuf::from(aside);
+        let aside = aside_of(path);
         let mut file = fs_err::File::create(&aside).map_err(wrap)?;
         let mut data = Vec::with_capacity(hdus.len());
         let mut at = 0;
@@ -246,16 +244,55 @@ fn write_gzip(path: &Path, hdus: &[(Hdu, Vec<u8>)]) -> Result<u64, SimulateError
     Ok(packed.len() as u64)
 }
 
+/// A text file written aside, piece by piece.
+pub(crate) struct TextFile {
+    path: PathBuf,
+    aside: PathBuf,
+    file: std::io::BufWriter<fs_err::File>,
+    len: u64,
+}
+
+impl TextFile {
+    pub(crate) fn create(path: &Path) -> Result<Self, SimulateError> {
+        let wrap = |source| SimulateError::write(path, source);
+        if let Some(folder) = path.parent() {
+            fs_err::create_dir_all(folder).map_err(wrap)?;
+        }
+        let aside = aside_of(path);
+        let file = std::io::BufWriter::new(fs_err::File::create(&aside).map_err(wrap)?);
+        Ok(Self { path: path.to_owned(), aside, file, len: 0 })
+    }
+
+    pub(crate) fn append(&mut self, text: &str) -> Result<(), SimulateError> {
+        self.len += text.len() as u64;
+        self.file.write_all(text.as_bytes()).map_err(|source| SimulateError::write(&self.path, source))
+    }
+
+    /// Gives the file its name; returns its path and length.
+    pub(crate) fn finish(mut self) -> Result<(PathBuf, u64), SimulateError> {
+        let wrap = |source| SimulateError::write(&self.path, source);
+        self.file.flush().map_err(wrap)?;
+        fs_err::rename(&self.aside, &self.path).map_err(wrap)?;
+        Ok((self.path, self.len))
+    }
+}
+
+/// The name a file has while it is being written.
+fn aside_of(path: &Path) -> PathBuf {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".partial");
+    PathBuf::from(aside)
+}
+
 /// Writes a small file aside and renames it.
 pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), SimulateError> {
     let wrap = |source| SimulateError::write(path, source);
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder).map_err(wrap)?;
     }
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".partial");
-    fs_err::write(PathBuf::from(&aside), bytes).map_err(wrap)?;
-    fs_err::rename(PathBuf::from(&aside), path).map_err(wrap)
+    let aside = aside_of(path);
+    fs_err::write(&aside, bytes).map_err(wrap)?;
+    fs_err::rename(&aside, path).map_err(wrap)
 }
 
 #[cfg(test)]
@@ -266,8 +303,10 @@ mod tests {
     fn headers_and_files_are_whole_blocks() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.fits");
-        let hdus =
-            [Hdu::primary(&[("SURVEY".into(), "sv3".into())]), Hdu::image("B_FLUX", Pixel::F32, &[7, 3], None)];
+        let hdus = [
+            Hdu::primary(&[("SURVEY".into(), "sv3".into())]),
+            Hdu::image("B_FLUX", Pixel::F32, &[7, 3], None),
+        ];
         let mut file = FitsFile::create(&path, &hdus).unwrap();
         file.write_at(1, 4, &1.5_f32.to_be_bytes()).unwrap();
         let len = file.finish().unwrap();

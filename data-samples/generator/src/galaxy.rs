@@ -3,7 +3,7 @@
 use crate::draw::Draw;
 use crate::dust::Curve;
 use crate::lines::{Emission, LINES, index};
-use crate::source::{Body, Class, Program, Source};
+use crate::source::{Body, Class, Kind, Program, Source};
 use crate::stellar::GALAXY_Z_MAX;
 
 /// [OIII] 5008/4960 (Storey and Zeippen 2000, MNRAS 312, 813).
@@ -13,38 +13,42 @@ pub(crate) const NII_RATIO: f64 = 3.049;
 /// Hα/Hβ of case B at 10⁴ K (Osterbrock and Ferland 2006).
 pub(crate) const BALMER_DECREMENT: f64 = 2.86;
 
-/// Draws a galaxy of the class.
-pub(crate) fn draw(draw: &mut Draw, class: Class, program: Program) -> Source {
-    let (z, fibre_mag_r) = place(draw, class, program);
-    let weights = mix(draw, class, program);
+/// Draws a galaxy of the kind.
+pub(crate) fn draw(draw: &mut Draw, kind: Kind, program: Program) -> Source {
+    let (z, fibre_mag_r) = place(draw, kind, program);
+    let weights = mix(draw, kind, program);
+    let class = Class::Galaxy(kind);
     let mut source = Source { class, z, fibre_mag_r, body: Body::Galaxy(weights), lines: Vec::new() };
-    source.lines = nebula(draw, &source, program);
+    source.lines = nebula(draw, &source, kind, program);
     source
 }
 
-fn place(draw: &mut Draw, class: Class, program: Program) -> (f64, f64) {
+fn place(draw: &mut Draw, kind: Kind, program: Program) -> (f64, f64) {
     let bright = program == Program::Bright;
-    let z = match class {
-        _ if bright => 0.03 - 0.17 * libm::log(1.0 - draw.uniform()),
-        Class::StarForming => draw.range(0.6, 1.6),
-        _ => 0.72 + 0.18 * draw.normal(),
+    let forming = kind == Kind::StarForming;
+    let z = if bright {
+        0.03 - 0.17 * libm::log(1.0 - draw.uniform())
+    } else if forming {
+        draw.range(0.6, 1.6)
+    } else {
+        0.72 + 0.18 * draw.normal()
     };
-    let (low, high) = match (bright, class) {
+    let (low, high): (f64, f64) = match (bright, forming) {
         (true, _) => (0.02, 0.55),
-        (false, Class::StarForming) => (0.6, 1.6),
+        (false, true) => (0.6, 1.6),
         (false, _) => (0.3, 1.1),
     };
-    let mag = match (bright, class) {
+    let mag = match (bright, forming) {
         (true, _) => (18.9 + 0.8 * draw.normal()).clamp(16.8, 20.4),
-        (false, Class::StarForming) => (23.0 + 0.35 * draw.normal()).clamp(21.8, 23.8),
+        (false, true) => (23.0 + 0.35 * draw.normal()).clamp(21.8, 23.8),
         (false, _) => (21.6 + 0.6 * draw.normal()).clamp(19.8, 22.8),
     };
     (z.clamp(low, high.min(GALAXY_Z_MAX)), mag)
 }
 
-fn mix(draw: &mut Draw, class: Class, program: Program) -> Vec<f64> {
-    match class {
-        Class::StarForming => {
+fn mix(draw: &mut Draw, kind: Kind, program: Program) -> Vec<f64> {
+    match kind {
+        Kind::StarForming => {
             let young = if program == Program::Dark { draw.range(0.2, 0.5) } else { draw.range(0.05, 0.35) };
             vec![
                 0.5 * young,
@@ -56,11 +60,11 @@ fn mix(draw: &mut Draw, class: Class, program: Program) -> Vec<f64> {
                 0.0,
             ]
         }
-        Class::PostStarburst => {
+        Kind::PostStarburst => {
             vec![0.0, 0.0, draw.range(0.60, 0.80), draw.range(0.05, 0.15), 0.0, draw.range(0.10, 0.30), 0.0]
         }
-        Class::Seyfert => vec![0.02, 0.03, 0.08, 0.20, draw.range(0.2, 0.4), draw.range(0.3, 0.5), 0.0],
-        _ => {
+        Kind::Seyfert => vec![0.02, 0.03, 0.08, 0.20, draw.range(0.2, 0.4), draw.range(0.3, 0.5), 0.0],
+        Kind::Quiescent => {
             let rich = draw.uniform();
             vec![0.0, 0.0, 0.0, draw.range(0.0, 0.05), draw.range(0.0, 0.2), 1.0 - rich, rich]
         }
@@ -86,10 +90,10 @@ struct Ratios {
     sigma_kms: f64,
 }
 
-fn ratios(draw: &mut Draw, class: Class, program: Program) -> Ratios {
+fn ratios(draw: &mut Draw, kind: Kind, program: Program) -> Ratios {
     let sigma_kms = draw.range(55.0, 120.0);
-    match class {
-        Class::StarForming => {
+    match kind {
+        Kind::StarForming => {
             let log_nii_halpha = draw.range(-1.2, -0.35);
             // A little below the curve of Kauffmann et al. 2003.
             let curve = 0.61 / (log_nii_halpha - 0.05) + 1.3;
@@ -105,7 +109,7 @@ fn ratios(draw: &mut Draw, class: Class, program: Program) -> Ratios {
                 sigma_kms,
             }
         }
-        Class::Seyfert => Ratios {
+        Kind::Seyfert => Ratios {
             halpha_ew_aa: draw.range(10.0, 40.0),
             log_oiii_hbeta: draw.range(0.75, 1.1),
             log_nii_halpha: draw.range(-0.2, 0.15),
@@ -115,8 +119,8 @@ fn ratios(draw: &mut Draw, class: Class, program: Program) -> Ratios {
             ebv: draw.range(0.1, 0.4),
             sigma_kms: draw.range(120.0, 260.0),
         },
-        _ => Ratios {
-            halpha_ew_aa: draw.range(0.0, if class == Class::PostStarburst { 2.0 } else { 1.0 }),
+        Kind::Quiescent | Kind::PostStarburst => Ratios {
+            halpha_ew_aa: draw.range(0.0, if kind == Kind::PostStarburst { 2.0 } else { 1.0 }),
             log_oiii_hbeta: draw.range(0.1, 0.4),
             log_nii_halpha: draw.range(-0.1, 0.2),
             oii_hbeta: draw.range(1.5, 3.0),
@@ -166,8 +170,8 @@ fn relative_to_hbeta(draw: &mut Draw, ratios: &Ratios) -> Vec<(&'static str, f64
     ]
 }
 
-fn nebula(draw: &mut Draw, source: &Source, program: Program) -> Vec<Emission> {
-    let ratios = ratios(draw, source.class, program);
+fn nebula(draw: &mut Draw, source: &Source, kind: Kind, program: Program) -> Vec<Emission> {
+    let ratios = ratios(draw, kind, program);
     let relative = relative_to_hbeta(draw, &ratios);
     let curve = Curve::new();
     // The galaxy's own dust follows the same curve as the Milky Way's.
@@ -192,7 +196,7 @@ mod tests {
     #[test]
     fn doublets_keep_the_ratios_of_atomic_physics() {
         for id in 0..50 {
-            let source = Source::new(3, id, Class::StarForming, Program::Bright);
+            let source = Source::new(3, id, Class::Galaxy(Kind::StarForming), Program::Bright);
             let flux = |name| source.lines.iter().find(|e| e.line == index(name)).unwrap().flux;
             // The lines of a doublet are 1 % apart in wavelength, so dust changes the ratio a little.
             assert!((flux("oiii_5008") / flux("oiii_4960") / OIII_RATIO - 1.0).abs() < 0.01);

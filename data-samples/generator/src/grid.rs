@@ -43,7 +43,8 @@ impl Arm {
     fn sigma_at(&self, p: usize, scale: f64) -> f64 {
         let t = p as f64 / (self.pixels - 1) as f64;
         let [blue, middle, red] = self.sigma_aa;
-        let curve = blue * (2.0 * t - 1.0) * (t - 1.0) + middle * 4.0 * t * (1.0 - t) + red * t * (2.0 * t - 1.0);
+        let curve =
+            blue * (2.0 * t - 1.0) * (t - 1.0) + middle * 4.0 * t * (1.0 - t) + red * t * (2.0 * t - 1.0);
         curve * scale
     }
 }
@@ -79,7 +80,8 @@ impl Lsf {
             let first = HALF.saturating_sub(k);
             let last = (n + HALF - k).min(n);
             let to = first + k - HALF;
-            for ((out, value), weight) in out_p[to..].iter_mut().zip(&model_p[first..last]).zip(&band[first..last])
+            for ((out, value), weight) in
+                out_p[to..].iter_mut().zip(&model_p[first..last]).zip(&band[first..last])
             {
                 *out += value * f64::from(*weight);
             }

@@ -7,7 +7,11 @@ pub(crate) fn f32_of(value: f64) -> f32 {
 }
 
 /// Whole part of a non-negative number, as an index; 0 for anything below 0 or not a number.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates, as documented")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, as documented"
+)]
 pub(crate) fn index_of(value: f64) -> usize {
     value as usize
 }

@@ -117,7 +117,8 @@ pub(crate) fn draw(draw: &mut Draw, class: Class) -> Source {
         troughs,
         clouds: draw_clouds(draw, z),
     };
-    let mut source = Source { class, z, fibre_mag_r, body: Body::Quasar(Box::new(quasar)), lines: Vec::new() };
+    let mut source =
+        Source { class, z, fibre_mag_r, body: Body::Quasar(Box::new(quasar)), lines: Vec::new() };
     source.lines = draw_lines(draw, &source);
     source
 }

@@ -8,11 +8,8 @@ use crate::template::Library;
 
 /// Filter edges in Å of the synthetic photometry: trapezoids (foot, shoulder, shoulder, foot) close
 /// to the g, r and z bands of the Legacy Surveys, cut at the end of the spectrograph.
-const FILTERS: [[f64; 4]; 3] = [
-    [3950.0, 4200.0, 5350.0, 5550.0],
-    [5620.0, 5780.0, 7000.0, 7180.0],
-    [8350.0, 8600.0, 9800.0, 9824.0],
-];
+const FILTERS: [[f64; 4]; 3] =
+    [[3950.0, 4200.0, 5350.0, 5550.0], [5620.0, 5780.0, 7000.0, 7180.0], [8350.0, 8600.0, 9800.0, 9824.0]];
 
 /// Pixel edges of an arm and what depends on them alone.
 struct Pixels {
@@ -30,14 +27,11 @@ pub(crate) struct Sampler {
     stars: Library,
     lsf: Vec<Lsf>,
     pixels: Vec<Pixels>,
-    curve: Curve,
 }
 
 /// A noiseless spectrum, per arm.
 pub(crate) struct Noiseless {
-    /// Pixel means of the light that enters the spectrograph.
-    pub(crate) model: [Vec<f64>; 3],
-    /// The same times the resolution matrix.
+    /// Pixel means of the light that enters, times the resolution matrix.
     pub(crate) flux: [Vec<f64>; 3],
     /// g, r, z in the fibre, in nanomaggies.
     pub(crate) nanomaggies: [f64; 3],
@@ -53,7 +47,6 @@ impl Sampler {
             stars: stellar::stars(),
             lsf: (0..LSF_CLASSES).map(Lsf::new).collect(),
             pixels,
-            curve,
         }
     }
 
@@ -63,29 +56,32 @@ impl Sampler {
         &self.lsf[class]
     }
 
-    /// The templates of a body, if it has any.
-    pub(crate) fn library(&self, body: &Body) -> Option<(&Library, &'_ [f64])> {
-        // The weights live in the body; callers hold both.
+    /// The templates a body is mixed from, if it is.
+    pub(crate) fn library(&self, body: &Body) -> Option<&Library> {
         match body {
-            Body::Galaxy(_) => Some((&self.galaxies, &[])),
-            Body::Star(_) => Some((&self.stars, &[])),
+            Body::Galaxy(_) => Some(&self.galaxies),
+            Body::Star(_) => Some(&self.stars),
             Body::Nothing | Body::Quasar(_) => None,
         }
     }
 
-    /// Fraction of light of observed wavelength `wave_aa` that the Milky Way lets through.
-    pub(crate) fn transmission(&self, wave_aa: f64, ebv: f64) -> f64 {
-        self.curve.transmission(wave_aa, ebv)
+    /// Fraction of light that the Milky Way lets through at the pixel centres of an arm.
+    pub(crate) fn transmissions(&self, arm: usize, ebv: f64) -> Vec<f64> {
+        self.pixels[arm].dust_ln.iter().map(|dust_ln| libm::exp(ebv * dust_ln)).collect()
+    }
+
+    /// Pixel means behind the Milky Way.
+    pub(crate) fn light(&self, source: &Source, arm: usize, ebv: f64) -> Vec<f64> {
+        let mut means = self.means(source, arm);
+        for (mean, through) in means.iter_mut().zip(self.transmissions(arm, ebv)) {
+            *mean *= through;
+        }
+        means
     }
 
     /// Scales `source` to its magnitude behind E(B-V) `ebv` and gives its noiseless spectrum.
     pub(crate) fn noiseless(&self, source: &mut Source, ebv: f64, fiber: i32) -> Noiseless {
-        let mut model = [0, 1, 2].map(|arm| self.means(source, arm));
-        for (means, pixels) in model.iter_mut().zip(&self.pixels) {
-            for (mean, dust_ln) in means.iter_mut().zip(&pixels.dust_ln) {
-                *mean *= libm::exp(ebv * dust_ln);
-            }
-        }
+        let mut model = [0, 1, 2].map(|arm| self.light(source, arm, ebv));
         let mut nanomaggies = [0, 1, 2].map(|band| self.photometry(band, &model));
         if nanomaggies[1] > 0.0 {
             let factor = libm::exp10(0.4 * (22.5 - source.fibre_mag_r)) / nanomaggies[1];
@@ -95,7 +91,7 @@ impl Sampler {
         }
         let lsf = self.lsf(fiber);
         let flux = [0, 1, 2].map(|arm| lsf.apply(arm, &model[arm]));
-        Noiseless { model, flux, nanomaggies }
+        Noiseless { flux, nanomaggies }
     }
 
     fn photometry(&self, band: usize, model: &[Vec<f64>; 3]) -> f64 {
@@ -129,7 +125,8 @@ impl Pixels {
         let ln_edges = edges_aa.iter().map(|&edge| libm::log(edge)).collect();
         let centres: Vec<f64> = edges_aa.windows(2).map(|edge| 0.5 * (edge[0] + edge[1])).collect();
         let per_magnitude = -0.4 * std::f64::consts::LN_10;
-        let dust_ln = centres.iter().map(|&wave| per_magnitude * curve.extinction_per_sfd_ebv(wave)).collect();
+        let dust_ln =
+            centres.iter().map(|&wave| per_magnitude * curve.extinction_per_sfd_ebv(wave)).collect();
         // Where arms overlap the bluer one counts up to the middle.
         let (low, high) = [(0.0, 5780.0), (5780.0, 7570.0), (7570.0, f64::MAX)][arm];
         let weight = |band: usize, wave: f64| {

@@ -6,13 +6,19 @@ use crate::lines::Emission;
 use crate::quasar::{self, Quasar};
 use crate::stellar::{POPULATIONS, Population, STARS};
 
-/// The classes of objects and fibres.
+/// The kinds of galaxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
+pub(crate) enum Kind {
     StarForming,
     Quiescent,
     PostStarburst,
     Seyfert,
+}
+
+/// The classes of objects and fibres.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    Galaxy(Kind),
     Quasar,
     BalQuasar,
     /// Index in [`STARS`].
@@ -29,19 +35,14 @@ impl Class {
         match self {
             Self::Quasar | Self::BalQuasar => "QSO",
             Self::Star(_) => "STAR",
-            Self::StarForming
-            | Self::Quiescent
-            | Self::PostStarburst
-            | Self::Seyfert
-            | Self::Sky
-            | Self::Stuck => "GALAXY",
+            Self::Galaxy(_) | Self::Sky | Self::Stuck => "GALAXY",
         }
     }
 
     /// The class as the truth table names it.
     pub(crate) fn label(self) -> &'static str {
         match self {
-            Self::StarForming | Self::Quiescent | Self::PostStarburst | Self::Seyfert => "galaxy",
+            Self::Galaxy(_) => "galaxy",
             Self::Quasar | Self::BalQuasar => "qso",
             Self::Star(_) => "star",
             Self::Sky => "sky",
@@ -52,10 +53,10 @@ impl Class {
     /// The kind within the class.
     pub(crate) fn sublabel(self) -> &'static str {
         match self {
-            Self::StarForming => "star_forming",
-            Self::Quiescent => "quiescent",
-            Self::PostStarburst => "post_starburst",
-            Self::Seyfert => "seyfert",
+            Self::Galaxy(Kind::StarForming) => "star_forming",
+            Self::Galaxy(Kind::Quiescent) => "quiescent",
+            Self::Galaxy(Kind::PostStarburst) => "post_starburst",
+            Self::Galaxy(Kind::Seyfert) => "seyfert",
             Self::Quasar => "plain",
             Self::BalQuasar => "bal",
             Self::Star(kind) => STARS[kind].name,
@@ -114,9 +115,7 @@ impl Source {
     pub(crate) fn new(seed: u64, targetid: i64, class: Class, program: Program) -> Self {
         let mut draw = Draw::keyed(seed, "object", targetid.cast_unsigned());
         match class {
-            Class::StarForming | Class::Quiescent | Class::PostStarburst | Class::Seyfert => {
-                galaxy::draw(&mut draw, class, program)
-            }
+            Class::Galaxy(kind) => galaxy::draw(&mut draw, kind, program),
             Class::Quasar | Class::BalQuasar => quasar::draw(&mut draw, class),
             Class::Star(kind) => star(&mut draw, kind, program),
             Class::Sky | Class::Stuck => {

@@ -79,7 +79,9 @@ impl Data {
             Self::F32(values) => out.extend(values[row].to_be_bytes()),
             Self::F64(values) => out.extend(values[row].to_be_bytes()),
             Self::F64s(width, values) => {
-                out.extend(values[row * width..(row + 1) * width].iter().flat_map(|value| value.to_be_bytes()));
+                out.extend(
+                    values[row * width..(row + 1) * width].iter().flat_map(|value| value.to_be_bytes()),
+                );
             }
             Self::Text(width, values) => {
                 out.extend(values[row].bytes().chain(std::iter::repeat(0)).take(*width));
@@ -120,6 +122,11 @@ pub(crate) fn row_bytes(columns: &[Column]) -> u64 {
     columns.iter().map(|column| column.data.width()).sum()
 }
 
+/// Where a column starts within a row; the row's length where there is no such column.
+pub(crate) fn column_offset(columns: &[Column], name: &str) -> u64 {
+    columns.iter().take_while(|column| column.name != name).map(|column| column.data.width()).sum()
+}
+
 /// The HDU of a table of `rows` rows with these columns.
 pub(crate) fn table_hdu(name: &str, columns: &[Column], rows: u64, style: &Style) -> Hdu {
     let width = row_bytes(columns);
@@ -136,7 +143,9 @@ pub(crate) fn table_hdu(name: &str, columns: &[Column], rows: u64, style: &Style
         .push("TFIELDS", int(columns.len() as u64));
     for (i, column) in columns.iter().enumerate() {
         let n = i + 1;
-        header.push(&format!("TTYPE{n}"), column.name).push(&format!("TFORM{n}"), column.data.form().as_str());
+        header
+            .push(&format!("TTYPE{n}"), column.name)
+            .push(&format!("TFORM{n}"), column.data.form().as_str());
         if let (true, Some(unit)) = (style.units, column.unit) {
             header.push(&format!("TUNIT{n}"), unit);
         }
@@ -159,7 +168,12 @@ pub(crate) fn encode_rows(hdu: &str, columns: &[Column], rows: usize) -> Result<
     for column in columns {
         if column.data.rows() != rows {
             let found = column.data.rows();
-            return Err(SimulateError::Ragged { hdu: hdu.to_owned(), column: column.name, found, expected: rows });
+            return Err(SimulateError::Ragged {
+                hdu: hdu.to_owned(),
+                column: column.name,
+                found,
+                expected: rows,
+            });
         }
     }
     let mut out = Vec::with_capacity(usize::try_from(row_bytes(columns)).unwrap_or(0) * rows);

@@ -88,7 +88,13 @@ pub(crate) struct Library {
 impl Library {
     /// Mean of Σ weight·template in each pixel between neighbouring `edges_aa` (observed, with their
     /// logarithms) of an object at redshift `z`.
-    pub(crate) fn pixel_means(&self, weights: &[f64], edges_aa: &[f64], ln_edges: &[f64], z: f64) -> Vec<f64> {
+    pub(crate) fn pixel_means(
+        &self,
+        weights: &[f64],
+        edges_aa: &[f64],
+        ln_edges: &[f64],
+        z: f64,
+    ) -> Vec<f64> {
         let stretch = 1.0 + z;
         let ln_stretch = libm::log(stretch);
         let used: Vec<(f64, &Template)> =
@@ -186,7 +192,11 @@ mod tests {
 
     #[test]
     fn nodes_are_at_most_a_twentieth_of_an_angstrom_apart_where_arms_look() {
-        // Largest observed wavelength 9824.4 Å: spacing is 5e-6 λ at any redshift.
-        assert!(STEP_LN * 9824.4 <= 0.05);
+        let nodes = Nodes::new(1300.0, 9900.0);
+        for z in [0.0, 0.5, 1.6] {
+            let reddest = nodes.first_at(9824.4 / (1.0 + z));
+            let step = (nodes.wave_aa[reddest] - nodes.wave_aa[reddest - 1]) * (1.0 + z);
+            assert!(step < 0.05, "{step}");
+        }
     }
 }

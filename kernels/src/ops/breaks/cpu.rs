@@ -3,7 +3,9 @@
 use rayon::prelude::*;
 
 use super::{BreakBands, Breaks, END_TOLERANCE, MIN_GOOD, PAD_AA};
-use crate::band::{Row, Span, check_bands, check_rows, clamp_to_pixel, flag, lane_sums, stored};
+use crate::band::{Row, Span, check_bands, check_rows, clamp_to_pixel, flag, span_sums, stored};
+use crate::lanes::fold_many_f64;
+use crate::simd::simd_fn;
 use crate::{Band, Cpu, Grid, KernelError, SpectraBatch};
 
 /// One ratio as it is stored.
@@ -61,9 +63,7 @@ pub(crate) fn measure_breaks(
                 Points::default,
                 |points, (ratios_i, &(s, z))| {
                     let row = Row::of(&observed.flux_sp, &observed.ivar_sp, grid.n_pixels, s);
-                    for (ratios, bands) in ratios_i.iter_mut().zip(breaks) {
-                        *ratios = measure(&row, grid, z, bands, points);
-                    }
+                    measure_row(cpu.simd(), &row, grid, z, breaks, points, ratios_i);
                 },
             );
         });
@@ -78,7 +78,33 @@ pub(crate) fn measure_breaks(
     })
 }
 
+simd_fn! {
+    fn measure_row(
+        row: &Row,
+        grid: &Grid,
+        z: f64,
+        breaks: &[BreakBands],
+        points: &mut Points,
+        ratios_i: &mut [[Ratio; 2]],
+    ) = measure_row_body;
+}
+
+#[inline(always)]
+fn measure_row_body(
+    row: &Row,
+    grid: &Grid,
+    z: f64,
+    breaks: &[BreakBands],
+    points: &mut Points,
+    ratios_i: &mut [[Ratio; 2]],
+) {
+    for (ratios, bands) in ratios_i.iter_mut().zip(breaks) {
+        *ratios = measure(row, grid, z, bands, points);
+    }
+}
+
 /// The plain and the weighted ratio of one spectrum.
+#[inline(always)]
 fn measure(row: &Row, grid: &Grid, z: f64, bands: &BreakBands, points: &mut Points) -> [Ratio; 2] {
     let sides = [bands.blue, bands.red].map(|band| (band, Span::new(band, grid, z)));
     let padded = sides.map(|(band, _)| padded_pixels(band, grid, z));
@@ -108,24 +134,23 @@ fn padded_pixels(band: Band, grid: &Grid, z: f64) -> Option<(usize, usize)> {
 
 /// Whether fewer than [`MIN_GOOD`] of the pixels are good.
 fn too_few_good(row: &Row, (first, end): (usize, usize)) -> bool {
-    let good = row.ivar_p[first..end].iter().filter(|&&ivar| ivar > 0.0).count();
+    let good = (first..end).filter(|&p| row.good(p).is_some()).count();
     good == 0 || (good as f64) < MIN_GOOD * (end - first) as f64
 }
 
-/// λ² of pixel p: f_ν over f, up to a constant.
-fn wave2(grid: &Grid, p: usize) -> f64 {
-    let wave_aa = grid.first_aa + p as f64 * grid.step_aa;
+/// λ² at an edge coordinate: f_ν over f, up to a constant.
+#[inline(always)]
+fn wave2(grid: &Grid, x: f64) -> f64 {
+    let wave_aa = grid.first_aa + (x - 0.5) * grid.step_aa;
     wave_aa * wave_aa
 }
 
 /// Unweighted mean f_ν over the good pixels.
+#[inline(always)]
 fn plain_mean(row: &Row, grid: &Grid, span: &Span) -> Option<Mean> {
-    let [total, norm, variance] = lane_sums(span.first, span.end, |p| {
-        row.good(p).map_or([0.0; 3], |(flux, ivar)| {
-            let (part, fnu_per_flux) = (span.fraction(p), wave2(grid, p));
-            let coefficient = part * fnu_per_flux;
-            [coefficient * flux, part, coefficient * coefficient / ivar]
-        })
+    let [total, norm, variance] = span_sums(row, span, |p| {
+        let coefficient = p.part * wave2(grid, p.x);
+        [coefficient * p.flux, p.part, coefficient * coefficient * p.variance]
     });
     (norm > 0.0).then(|| Mean { value: total / norm, variance: variance / (norm * norm) })
 }
@@ -141,22 +166,19 @@ fn weighted_mean(
     let [lo, hi] = points.fill(row, grid, span, (first, end))?;
     points.fill_simpson();
     let n = points.x_i.len();
-    let [total, norm] = lane_sums(0, n, |i| {
+    let [total, norm] = fold_many_f64(n, |i, [total, norm]| {
         let weight = points.simpson_i[i] * points.w_i[i];
-        [weight * points.f_i[i], weight]
+        [total + weight * points.f_i[i], norm + weight]
     });
     // Coefficients of the pixels themselves: an end's share goes to the two it interpolates.
     let first_weight = points.simpson_i[0] * points.w_i[0];
     let last_weight = points.simpson_i[n - 1] * points.w_i[n - 1];
-    let [inner] = lane_sums(1, n - 1, |i| {
-        let mut coefficient = points.simpson_i[i] * points.w_i[i];
-        if i == 1 {
-            coefficient += first_weight * lo.inner;
-        }
-        if i == n - 2 {
-            coefficient += last_weight * hi.inner;
-        }
-        [coefficient * coefficient / points.w_i[i]]
+    let [inner] = fold_many_f64(n - 2, |i, [inner]| {
+        let w = points.w_i[i + 1];
+        let from_lo = if i == 0 { first_weight * lo.inner } else { 0.0 };
+        let from_hi = if i == n - 3 { last_weight * hi.inner } else { 0.0 };
+        let coefficient = points.simpson_i[i + 1] * w + from_lo + from_hi;
+        [inner + coefficient * coefficient / w]
     });
     let outer = |weight: f64, end: End| {
         let coefficient = weight * end.outer;
@@ -183,8 +205,9 @@ impl Points {
         let (mut before, mut after) = (None, None);
         for p in first..end {
             let Some((flux, ivar)) = row.good(p) else { continue };
-            let fnu_per_flux = wave2(grid, p);
-            let point = (p as f64 + 0.5, flux * fnu_per_flux, ivar / (fnu_per_flux * fnu_per_flux));
+            let x = p as f64 + 0.5;
+            let fnu_per_flux = wave2(grid, x);
+            let point = (x, flux * fnu_per_flux, ivar / (fnu_per_flux * fnu_per_flux));
             if point.0 <= span.lo + END_TOLERANCE {
                 before = Some(point);
             } else if point.0 < span.hi - END_TOLERANCE {

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{MaskRule, OPERATION, Run, runs, used_arms};
 use crate::error::check_len;
-use crate::simd::{Simd, simd_fn};
+use crate::simd::{Simd, is_good, keep_if, simd_fn};
 use crate::{ArmSpectra, Cpu, Grid, KernelError, SpectraBatch};
 
 /// One arm's pixels of one run: same length each.
@@ -111,11 +111,11 @@ simd_fn! {
     fn add_runs(rule: MaskRule, arms: [Option<Pixels<'_>>; 3], out: Combined<'_>) = add_runs_body;
 }
 
-/// The pixel's flux and ivar, (0, 0) where one of them is no number or ivar is not positive.
+/// The pixel's flux and ivar, (0, 0) where it does not count.
 #[inline(always)]
 fn admit(flux: f32, ivar: f32) -> (f32, f32) {
-    let good = flux.is_finite() && ivar.is_finite() && ivar > 0.0;
-    if good { (flux, ivar) } else { (0.0, 0.0) }
+    let good = is_good(flux, ivar);
+    (keep_if(good, flux), keep_if(good, ivar))
 }
 
 #[inline(always)]
@@ -123,7 +123,7 @@ fn copy_run_body(rule: MaskRule, arm: Pixels<'_>, out: Combined<'_>) {
     match rule {
         MaskRule::Dr1 => copy_run_by(arm, out, |flux, ivar, mask| {
             let (flux, ivar) = admit(flux, ivar);
-            if mask == 0 { (flux, ivar, mask) } else { (0.0, 0.0, mask) }
+            (keep_if(mask == 0, flux), keep_if(mask == 0, ivar), mask)
         }),
         // A masked pixel of one arm is an output pixel whose every input is masked: it keeps its ivar.
         MaskRule::Masked => copy_run_by(arm, out, |flux, ivar, mask| {
@@ -132,8 +132,7 @@ fn copy_run_body(rule: MaskRule, arm: Pixels<'_>, out: Combined<'_>) {
         }),
         MaskRule::V070 => copy_run_by(arm, out, |flux, ivar, mask| {
             let (_, ivar) = admit(flux, ivar);
-            let flux = if flux.is_finite() { flux } else { 0.0 };
-            (flux, ivar, if ivar > 0.0 { 0 } else { mask })
+            (keep_if(flux.is_finite(), flux), ivar, if ivar > 0.0 { 0 } else { mask })
         }),
     }
 }
@@ -179,7 +178,7 @@ impl SharedPixel {
         let (flux, ivar) = admit(flux, ivar);
         self.flux_a[a] = flux;
         self.ivar_a[a] = ivar;
-        self.unmasked_ivar_a[a] = if mask == 0 { ivar } else { 0.0 };
+        self.unmasked_ivar_a[a] = keep_if(mask == 0, ivar);
         self.mask_or |= mask;
     }
 
@@ -203,6 +202,7 @@ impl SharedPixel {
         let f_a = self.flux_a;
         let flux = w_a[0] / sum * f_a[0] + w_a[1] / sum * f_a[1] + w_a[2] / sum * f_a[2];
         // Fails for sum = 0 (0/0) and for overflows.
-        if sum.is_finite() && flux.is_finite() { (flux, sum, mask) } else { (0.0, 0.0, mask) }
+        let good = is_good(flux, sum);
+        (keep_if(good, flux), keep_if(good, sum), mask)
     }
 }

@@ -78,8 +78,8 @@ pub const FATAL_ANY_ARM: i32 = 1 << 2 | 1 << 8 | 1 << 9 | 0b11_1111 << 16;
 /// COADD_FIBERSTATUS bits that spoil the arm b, r or z alone.
 pub const FATAL_ARM: [i32; 3] = [1 << 22, 1 << 23, 1 << 24];
 
-/// Which arms of a row take part.
-pub(crate) fn used_arms(rule: MaskRule, fiberstatus: i32) -> [bool; 3] {
+/// Which arms of a row take part, given its COADD_FIBERSTATUS.
+pub fn used_arms(rule: MaskRule, fiberstatus: i32) -> [bool; 3] {
     match rule {
         MaskRule::V070 => [true; 3],
         MaskRule::Dr1 | MaskRule::Masked => FATAL_ARM.map(|bit| fiberstatus & (FATAL_ANY_ARM | bit) == 0),

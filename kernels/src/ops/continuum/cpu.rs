@@ -86,9 +86,9 @@ impl Ranks {
     /// Ranks the good pixels of a spectrum (equal fluxes by pixel) and empties the set.
     fn rank(&mut self, row: &Row) {
         self.sorted_r.clear();
-        for (pixel, (&flux, &ivar)) in (0_u32..).zip(row.flux_p.iter().zip(row.ivar_p)) {
-            if ivar > 0.0 {
-                self.sorted_r.push(u64::from(sort_key(flux)) << 32 | u64::from(pixel));
+        for (p, pixel) in (0..row.flux_p.len()).zip(0_u32..) {
+            if row.good(p).is_some() {
+                self.sorted_r.push(u64::from(sort_key(row.flux_p[p])) << 32 | u64::from(pixel));
             }
         }
         self.sorted_r.sort_unstable();

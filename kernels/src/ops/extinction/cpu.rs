@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::{ExtinctionCurve, OPERATION};
 use crate::error::check_len;
 use crate::exp::{EXP_MAX, exp_f32};
-use crate::simd::simd_fn;
+use crate::simd::{keep_if, simd_fn};
 use crate::{Cpu, KernelError, SpectraBatch};
 
 pub(crate) fn correct(
@@ -49,8 +49,8 @@ fn deredden_row_body(k_p: &[f32], ebv: f32, flux_p: &mut [f32], ivar_p: &mut [f3
         let e = exp_f32(x);
         let flux = flux_p[p] * e;
         let ivar = ivar_p[p] / (e * e);
-        let good = x.abs() <= EXP_MAX && flux.is_finite() && ivar.is_finite();
-        flux_p[p] = if good { flux } else { 0.0 };
-        ivar_p[p] = if good && ivar > 0.0 { ivar } else { 0.0 };
+        let good = (x.abs() <= EXP_MAX) & flux.is_finite() & ivar.is_finite();
+        flux_p[p] = keep_if(good, flux);
+        ivar_p[p] = keep_if(good & (ivar > 0.0), ivar);
     }
 }

@@ -8,11 +8,11 @@
 //! - [`IndexKind::Ratio`]: R itself; the magnitude −2.5 log₁₀ R is the host's, because no logarithm
 //!   is shared between devices.
 //!
-//! Errors: every pixel's coefficient ∂R/∂F_p is the sum of its parts in the band, φ/(ΣφF_c), and
-//! in either sideband, through ∂R/∂F_b = −⟨F(1 − t)/F_c²⟩ and ∂R/∂F_r = −⟨F t/F_c²⟩ with
-//! t = (λ − λ_b)/(λ_r − λ_b); var(R) = Σ (∂R/∂F_p)²/ivar_p over the union of the three bands, so
-//! that pixels which a band shares with a sideband count once, with both parts. This is the first
-//! order of Cardiel et al. (1998), without their assumption of disjoint bands.
+//! Errors: a pixel's coefficient ∂R/∂F_p is the sum of its parts: φ/(F_c Σφ) in the band, and in a
+//! sideband −b φ/Σφ or −r φ/Σφ with b = ⟨F(1 − t)/F_c²⟩, r = ⟨F t/F_c²⟩, t = (λ − λ_b)/(λ_r − λ_b).
+//! var(R) = Σ (∂R/∂F_p)²/ivar_p: the three bands' own sums of squares, and twice the products over
+//! the pixels that two bands share (Hβ, Mgb, Fe5270 … touch or overlap their sidebands). This is
+//! the first order of Cardiel et al. (1998), without their assumption of disjoint bands.
 //!
 //! # Shapes
 //! rows [s], indices [i] → each output [s, i].
@@ -23,7 +23,7 @@
 //! `CONTINUUM`). `PARTIAL` marks values with missing pixels in any of the bands.
 //! # Order of summation
 //! f64; 32 lanes, lane = (pixel − first pixel of that band) mod 32, then the halving tree; the
-//! variance is three such sums added in the order band, blue, red.
+//! products over shared pixels add in order of pixels.
 //! # Source
 //! Worthey et al. 1994 ApJS 94 687 eqs. 1–3; Cardiel et al. 1998 A&AS 127 597.
 

@@ -4,8 +4,10 @@ use rayon::prelude::*;
 
 use super::{LineBands, Lines, MIN_GOOD_SIDEBAND, MIN_GOOD_WINDOW};
 use crate::band::{
-    Row, Span, check_bands, check_rows, edge_coordinate, flag, lane_sums, rounded, stored, union_sums,
+    Row, Span, check_bands, check_rows, edge_coordinate, flag, rounded, shared_sum, span_sums,
+    span_sums_with, stored,
 };
+use crate::simd::simd_fn;
 use crate::{Cpu, Grid, KernelError, SpectraBatch};
 
 /// One line as it is stored.
@@ -18,46 +20,43 @@ struct Line {
     flag: u8,
 }
 
-/// The local continuum: θ and M⁻¹ (symmetric: 00, 01, 11).
+/// The local continuum: θ, M⁻¹ and Σ φ² w (1, x)(1, x)ᵀ (symmetric: 00, 01, 11).
 #[derive(Debug, Clone, Copy)]
 struct Continuum {
     theta: [f64; 2],
     inverse: [f64; 3],
+    noise: [f64; 3],
 }
 
 impl Continuum {
+    #[inline(always)]
     fn at(&self, x: f64) -> f64 {
         self.theta[0] + self.theta[1] * x
     }
 
-    /// (a0, a1) M⁻¹.
+    /// aᵀ M⁻¹.
     fn times_inverse(&self, [a0, a1]: [f64; 2]) -> [f64; 2] {
         let [m00, m01, m11] = self.inverse;
         [a0 * m00 + a1 * m01, a0 * m01 + a1 * m11]
+    }
+
+    /// Covariance of Σ (aᵀ(1, x)) φ w f and Σ (bᵀ(1, x)) φ w f over the sidebands.
+    fn covariance(&self, [a0, a1]: [f64; 2], [b0, b1]: [f64; 2]) -> f64 {
+        let [n00, n01, n11] = self.noise;
+        a0 * b0 * n00 + (a0 * b1 + a1 * b0) * n01 + a1 * b1 * n11
     }
 }
 
 /// A line's bands on the pixels of one spectrum.
 #[derive(Debug, Clone, Copy)]
 struct Placed {
-    /// Window, blue, red.
-    spans: [Span; 3],
+    window: Span,
+    blue: Span,
+    red: Span,
     /// Centre of the window: the origin of x, edge coordinate.
     centre: f64,
     /// x of the line.
     x_line: f64,
-}
-
-impl Placed {
-    fn x(&self, p: usize) -> f64 {
-        p as f64 + 0.5 - self.centre
-    }
-
-    /// Fraction of pixel p inside either sideband.
-    fn sideband_fraction(&self, p: usize) -> f64 {
-        let [_, blue, red] = &self.spans;
-        blue.fraction(p) + red.fraction(p)
-    }
 }
 
 /// See the module's head.
@@ -71,6 +70,10 @@ pub(crate) fn measure_lines(
     let lengths = [("flux_sp", observed.flux_sp.len()), ("ivar_sp", observed.ivar_sp.len())];
     check_rows("measure_lines", (observed.n_spectra, observed.n_pixels), lengths, grid, rows)?;
     check_bands("measure_lines", lines.iter().flat_map(|l| [l.window, l.blue, l.red]))?;
+    if let Some(line) = lines.iter().find(|line| line.blue.hi_aa >= line.red.lo_aa) {
+        let what = format!("sidebands of the line at {} Å overlap", line.wave_aa);
+        return Err(KernelError::Domain { operation: "measure_lines", what });
+    }
 
     let mut values_sl = vec![Line::default(); rows.len() * lines.len()];
     if !values_sl.is_empty() {
@@ -79,9 +82,7 @@ pub(crate) fn measure_lines(
                 Vec::new,
                 |weight_p, (values_l, &(s, z))| {
                     let row = Row::of(&observed.flux_sp, &observed.ivar_sp, grid.n_pixels, s);
-                    for (value, bands) in values_l.iter_mut().zip(lines) {
-                        *value = measure(&row, grid, z, bands, weight_p);
-                    }
+                    measure_row(cpu.simd(), &row, grid, z, lines, weight_p, values_l);
                 },
             );
         });
@@ -98,76 +99,122 @@ pub(crate) fn measure_lines(
     })
 }
 
+simd_fn! {
+    fn measure_row(
+        row: &Row,
+        grid: &Grid,
+        z: f64,
+        lines: &[LineBands],
+        weight_p: &mut Vec<f64>,
+        values_l: &mut [Line],
+    ) = measure_row_body;
+}
+
+#[inline(always)]
+fn measure_row_body(
+    row: &Row,
+    grid: &Grid,
+    z: f64,
+    lines: &[LineBands],
+    weight_p: &mut Vec<f64>,
+    values_l: &mut [Line],
+) {
+    for (value, bands) in values_l.iter_mut().zip(lines) {
+        *value = measure(row, grid, z, bands, weight_p);
+    }
+}
+
 /// One line of one spectrum; `weight_p` is scratch.
+#[inline(always)]
 fn measure(row: &Row, grid: &Grid, z: f64, bands: &LineBands, weight_p: &mut Vec<f64>) -> Line {
     if bands.blended {
         return Line { flag: flag::BLENDED, ..Line::default() };
     }
-    let spans = [bands.window, bands.blue, bands.red].map(|band| Span::new(band, grid, z));
+    let spans @ [window, blue, red] =
+        [bands.window, bands.blue, bands.red].map(|band| Span::new(band, grid, z));
     if spans.iter().any(|span| !span.is_on(grid)) {
         return Line { flag: flag::OUT_OF_RANGE, ..Line::default() };
     }
-    let [window, ..] = spans;
-    let good = spans.map(|span| row.good_fraction(&span));
-    let missing = |flag| Line { flag, good_fraction: rounded(good[0]), ..Line::default() };
-    if good[0] < MIN_GOOD_WINDOW || good[1].min(good[2]) < MIN_GOOD_SIDEBAND {
-        return missing(flag::COVERAGE);
-    }
     let centre = 0.5 * (window.lo + window.hi);
     let x_line = edge_coordinate(bands.wave_aa * (1.0 + z), grid) - centre;
-    let placed = Placed { spans, centre, x_line };
-    let Some(continuum) = fit_continuum(row, &placed) else {
+    let placed = Placed { window, blue, red, centre, x_line };
+
+    let [part, n_missing] = span_sums(row, &window, |p| [p.part, p.missing]);
+    let good = part / window.width();
+    let missing = |flag| Line { flag, good_fraction: rounded(good), ..Line::default() };
+    let [from_blue, from_red] = [&blue, &red].map(|span| sideband_sums(row, span, centre));
+    let sidebands = (from_blue[0] / blue.width()).min(from_red[0] / red.width());
+    if good < MIN_GOOD_WINDOW || sidebands < MIN_GOOD_SIDEBAND {
+        return missing(flag::COVERAGE);
+    }
+    let Some(continuum) = fit_continuum(from_blue, from_red) else {
         return missing(flag::DEGENERATE);
     };
-    let bridged = bridge(row, &window, weight_p);
-    let sums = window_sums(row, &placed, &continuum, weight_p);
-    let mut line = Line { good_fraction: rounded(good[0]), ..sums.finish(grid.step_aa, 1.0 + z) };
-    if bridged {
-        line.flag |= flag::PARTIAL;
-    }
-    line
+    weigh(row, &window, n_missing > 0.0, weight_p);
+    let sums = WindowSums::of(row, &placed, &continuum, weight_p);
+    let line = sums.finish(grid.step_aa, 1.0 + z);
+    let partial = if n_missing > 0.0 { flag::PARTIAL } else { 0 };
+    Line { good_fraction: rounded(good), flag: line.flag | partial, ..line }
+}
+
+/// Σ φ, then Σ φw (1, x, x²), Σ φwf (1, x), Σ φ²w (1, x, x²).
+type SidebandSums = [f64; 9];
+
+#[inline(always)]
+fn sideband_sums(row: &Row, span: &Span, centre: f64) -> SidebandSums {
+    span_sums(row, span, |p| {
+        let (weight, x) = (p.part * p.ivar, p.x - centre);
+        let (weight_x, noise) = (weight * x, p.part * weight);
+        let noise_x = noise * x;
+        [
+            p.part,
+            weight,
+            weight_x,
+            weight_x * x,
+            weight * p.flux,
+            weight_x * p.flux,
+            noise,
+            noise_x,
+            noise_x * x,
+        ]
+    })
 }
 
 /// The weighted straight line through both sidebands, unless they do not determine one.
-fn fit_continuum(row: &Row, placed: &Placed) -> Option<Continuum> {
-    let [_, blue, red] = &placed.spans;
-    let [from_blue, from_red] = [blue, red].map(|span| {
-        lane_sums(span.first, span.end, |p| {
-            row.good(p).map_or([0.0; 5], |(flux, ivar)| {
-                let (weight, x) = (span.fraction(p) * ivar, placed.x(p));
-                [weight, weight * x, weight * x * x, weight * flux, weight * flux * x]
-            })
-        })
-    });
+fn fit_continuum(from_blue: SidebandSums, from_red: SidebandSums) -> Option<Continuum> {
     let mut sums = from_blue;
     for (sum, other) in sums.iter_mut().zip(from_red) {
         *sum += other;
     }
-    let [w, wx, wxx, wf, wfx] = sums;
+    let [_, w, wx, wxx, wf, wfx, noise @ ..] = sums;
     let determinant = w * wxx - wx * wx;
     (determinant > 0.0).then(|| {
         let inverse = [wxx / determinant, -wx / determinant, w / determinant];
-        let mut line = Continuum { theta: [0.0; 2], inverse };
-        line.theta = line.times_inverse([wf, wfx]);
-        line
+        let line = Continuum { theta: [0.0; 2], inverse, noise };
+        Continuum { theta: line.times_inverse([wf, wfx]), ..line }
     })
 }
 
-/// Fills `weight_p` (one per pixel of the window) with g; says whether any pixel was bridged.
-fn bridge(row: &Row, window: &Span, weight_p: &mut Vec<f64>) -> bool {
+/// Fills `weight_p` (one per pixel of the window) with g.
+#[inline(always)]
+fn weigh(row: &Row, window: &Span, any_missing: bool, weight_p: &mut Vec<f64>) {
     weight_p.clear();
-    weight_p.resize(window.end - window.first, 0.0);
+    weight_p.extend((window.first..window.end).map(|p| window.fraction(p)));
+    if any_missing {
+        bridge(row, window, weight_p);
+    }
+}
+
+/// Gives each missing pixel's weight to the good ones on either side.
+fn bridge(row: &Row, window: &Span, weight_p: &mut [f64]) {
     let mut last_good = None;
-    let mut bridged = false;
-    for (i, p) in (window.first..window.end).enumerate() {
-        if row.good(p).is_none() {
-            bridged = true;
+    for i in 0..weight_p.len() {
+        if row.good(window.first + i).is_none() {
             continue;
         }
-        weight_p[i] += window.fraction(p);
         // The run of missing pixels that ends here.
         for gap in last_good.map_or(0, |left: usize| left + 1)..i {
-            let part = window.fraction(window.first + gap);
+            let part = std::mem::take(&mut weight_p[gap]);
             let share = last_good.map_or(1.0, |left| (gap - left) as f64 / (i - left) as f64);
             weight_p[i] += share * part;
             if let Some(left) = last_good {
@@ -178,10 +225,9 @@ fn bridge(row: &Row, window: &Span, weight_p: &mut Vec<f64>) -> bool {
     }
     if let Some(left) = last_good {
         for gap in left + 1..weight_p.len() {
-            weight_p[left] += window.fraction(window.first + gap);
+            weight_p[left] += std::mem::take(&mut weight_p[gap]);
         }
     }
-    bridged
 }
 
 /// What flux and width are made of, in flux units × pixels.
@@ -195,30 +241,34 @@ struct WindowSums {
     covariance: [f64; 3],
 }
 
-/// The sums over the window, and their covariance over window and sidebands.
-fn window_sums(row: &Row, placed: &Placed, continuum: &Continuum, weight_p: &[f64]) -> WindowSums {
-    let [window, ..] = &placed.spans;
-    let [flux, sum_g, sum_gx] = lane_sums(window.first, window.end, |p| {
-        row.good(p).map_or([0.0; 3], |(flux, _)| {
-            let (g, x) = (weight_p[p - window.first], placed.x(p));
-            [g * (flux - continuum.at(x)), g, g * x]
-        })
-    });
-    let under_window = continuum.times_inverse([sum_g, sum_gx]);
-    let at_line = continuum.times_inverse([1.0, placed.x_line]);
-    let covariance = union_sums(&placed.spans, |p| {
-        row.good(p).map_or([0.0; 3], |(_, ivar)| {
-            let (x, in_continuum) = (placed.x(p), placed.sideband_fraction(p) * ivar);
-            let g = if window.touches(p) { weight_p[p - window.first] } else { 0.0 };
-            let a = g - (under_window[0] + under_window[1] * x) * in_continuum;
-            let b = (at_line[0] + at_line[1] * x) * in_continuum;
-            [a * a / ivar, a * b / ivar, b * b / ivar]
-        })
-    });
-    WindowSums { flux, continuum: continuum.at(placed.x_line), covariance }
-}
-
 impl WindowSums {
+    /// The sums over the window, and their covariance over window and sidebands.
+    #[inline(always)]
+    fn of(row: &Row, placed: &Placed, continuum: &Continuum, weight_p: &[f64]) -> Self {
+        let Placed { window, centre, .. } = placed;
+        let [flux, sum_g, sum_gx, noise] = span_sums_with(row, window, [weight_p], |p, [weight]| {
+            let (x, g) = (p.x - centre, if p.part > 0.0 { weight } else { 0.0 });
+            [g * (p.flux - continuum.at(x)), g, g * x, g * g * p.variance]
+        });
+        // F = Σ g f − Σ u φ w f and C = Σ v φ w f with u, v linear in x.
+        let u = continuum.times_inverse([sum_g, sum_gx]);
+        let v = continuum.times_inverse([1.0, placed.x_line]);
+        let shared = |side: &Span, [a0, a1]: [f64; 2]| {
+            shared_sum(row, window.shared(side), |p| {
+                let ivar = f64::from(row.ivar_p[p]);
+                let x = p as f64 + 0.5 - centre;
+                weight_p[p - window.first] * (a0 + a1 * x) * side.fraction(p) * ivar
+            })
+        };
+        let [with_u, with_v] = [u, v].map(|a| shared(&placed.blue, a) + shared(&placed.red, a));
+        let covariance = [
+            noise - 2.0 * with_u + continuum.covariance(u, u),
+            with_v - continuum.covariance(u, v),
+            continuum.covariance(v, v),
+        ];
+        Self { flux, continuum: continuum.at(placed.x_line), covariance }
+    }
+
     /// Flux, equivalent width and continuum as stored.
     fn finish(&self, step_aa: f64, one_plus_z: f64) -> Line {
         let [var_f, cov_fc, var_c] = self.covariance;

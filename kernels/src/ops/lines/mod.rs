@@ -13,10 +13,10 @@
 //! 4. **Equivalent width** EW = F / (C (1 + z)), emission > 0, rest frame, with C = c at the line's
 //!    wavelength.
 //!
-//! Errors: F and C are linear in the pixels, with coefficients a_p = Δ [g_p − (A M⁻¹(1, x_p)) φ_p w_p]
-//! and b_p = (1, x_line) M⁻¹ (1, x_p) φ_p w_p, A = (Σg, Σgx) over the good pixels of the window
-//! (bridging is part of the weights: a straight residual is bridged exactly). Then var(F) = Σ a²/w,
-//! cov(F, C) = Σ ab/w, var(C) = Σ b²/w over the good pixels of window and sidebands, each once, and
+//! Errors: F/Δ = Σ g f − Σ (uᵀ(1, x)) φ w f and C = Σ (vᵀ(1, x)) φ w f, the latter sums over the sidebands,
+//! with u = M⁻¹ (Σg, Σgx) and v = M⁻¹ (1, x_line). With N = Σ φ² w (1, x)(1, x)ᵀ over the sidebands and
+//! s(a) = Σ g (aᵀ(1, x)) φ over the pixels that window and sidebands share:
+//! var(F/Δ) = Σ g²/w − 2 s(u) + uᵀNu, cov(F/Δ, C) = s(v) − uᵀNv, var(C) = vᵀNv, and
 //! var(EW) = (var(F) − 2 (F/C) cov(F, C) + (F/C)² var(C)) / (C (1 + z))².
 //!
 //! # Shapes
@@ -30,8 +30,7 @@
 //! bridged. Lines declared blended are not measured (`BLENDED`).
 //! # Order of summation
 //! f64; 32 lanes, lane = (pixel − first pixel of that band) mod 32, then the halving tree. Sums over
-//! both sidebands add blue, then red; variances add window, blue, red. Bridging goes through the
-//! window once, in order of pixels.
+//! both sidebands add blue, then red; bridging and sums over shared pixels go in order of pixels.
 //! # Source
 //! Definition of the direct flux and its error terms: Bolton et al. 2012 AJ 144 144 and
 //! Cardiel et al. 1998 A&AS 127 597, with the continuum's covariance kept.

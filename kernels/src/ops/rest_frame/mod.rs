@@ -17,12 +17,16 @@
 //! [s, p] and `rows` (row of the input, redshift) [t] → [t, b].
 //!
 //! # Order of summation
-//! u = fma(edge, (1+z)/step, 1 − first/step) in f64, clamped to [0, p + 1] (node 0 is the zero node);
-//! i = ⌊u⌋, t = u − i rounded to f32. With g_i the nodes, c_i = 0.5·(g_i + g_i+1) the whole cells:
-//! left part of an edge L = t · fma(0.5·t, g_i+1 − g_i, g_i), right part, with h = 1 − t,
-//! R = h · fma(0.5·h, g_i − g_i+1, g_i+1). A bin from edge j to j+1 is
-//! ((R_j + c_(i_j)+1) + … + c_(i_j+1)−1) + L_j+1 where i_j < i_j+1, and
-//! (t_j+1 − t_j) · fma(0.5·(t_j + t_j+1), g_i+1 − g_i, g_i) inside one cell. All f32, products f·w first.
+//! u = fma(edge, (1+z)/step, 1 − first/step) in f64, clamped to [0, p + 1] (node 0 is the left zero
+//! node); i = ⌊u⌋; t = u − i and h = (i + 1) − u in f64, each rounded to f32. With g_i the nodes, a bin
+//! from edge j to k = j + 1 is, in f32,
+//!
+//! - across cells (i_j < i_k): R + c_(i_j + 1) + … + c_(i_k − 1) + L, added in this order, of the right
+//!   part R = h_j · fma(0.5·h_j, g_i − g_i+1, g_i+1) at i = i_j, whole cells c_i = 0.5·(g_i + g_i+1), and
+//!   the left part L = t_k · fma(0.5·t_k, g_i+1 − g_i, g_i) at i = i_k;
+//! - inside one cell: f32(u_k − u_j) · fma(0.5·(t_j + t_k), g_i+1 − g_i, g_i).
+//!
+//! The nodes of A are the f32 products f·w.
 //!
 //! # Bound by
 //! Arithmetic and gathers on the CPU: 62 kB read, 8 bytes per bin written, about 40 flops per bin.

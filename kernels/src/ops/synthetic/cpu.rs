@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use super::{FLUX_PER_NANOMAGGY, FilterCurve, MIN_COVERAGE, Synthetic};
-use crate::band::{Row, check_rows, flag, lane_sums, rounded, stored};
+use crate::band::{Row, Span, check_rows, flag, rounded, span_sums_with, stored};
+use crate::simd::simd_fn;
 use crate::{Cpu, Grid, KernelError, SpectraBatch};
 
 /// One synthetic flux as it is stored.
@@ -40,9 +41,7 @@ pub(crate) fn synthetic_fluxes(
         cpu.pool().install(|| {
             values_sf.par_chunks_mut(curves.len()).zip(rows).for_each(|(values_f, &s)| {
                 let row = Row::of(&observed.flux_sp, &observed.ivar_sp, n, s);
-                for (value, curve) in values_f.iter_mut().zip(curves) {
-                    *value = measure(&row, curve);
-                }
+                measure_row(cpu.simd(), &row, curves, values_f);
             });
         });
     }
@@ -54,14 +53,24 @@ pub(crate) fn synthetic_fluxes(
     })
 }
 
+simd_fn! {
+    fn measure_row(row: &Row, curves: &[FilterCurve], values_f: &mut [Flux]) = measure_row_body;
+}
+
+#[inline(always)]
+fn measure_row_body(row: &Row, curves: &[FilterCurve], values_f: &mut [Flux]) {
+    for (value, curve) in values_f.iter_mut().zip(curves) {
+        *value = measure(row, curve);
+    }
+}
+
 /// One curve on one spectrum.
+#[inline(always)]
 fn measure(row: &Row, curve: &FilterCurve) -> Flux {
-    let first = curve.first_pixel;
-    let [energy, photon, variance] = lane_sums(first, first + curve.energy_p.len(), |p| {
-        row.good(p).map_or([0.0; 3], |(flux, ivar)| {
-            let weight = curve.energy_p[p - first];
-            [weight * flux, curve.photon_p[p - first], weight * weight / ivar]
-        })
+    let pixels = Span::of_pixels(curve.first_pixel, curve.first_pixel + curve.energy_p.len());
+    let responses = [&curve.energy_p[..], &curve.photon_p[..]];
+    let [energy, photon, variance] = span_sums_with(row, &pixels, responses, |p, [energy, photon]| {
+        [energy * p.flux, photon * p.part, energy * energy * p.variance]
     });
     let coverage = photon / curve.total_photon;
     let missing = |flag| Flux { flag, coverage: rounded(coverage), ..Flux::default() };

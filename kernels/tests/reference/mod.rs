@@ -1,0 +1,6 @@
+//! Plain f64 statements of the operations: slow, obvious, and used only to judge.
+
+pub(crate) mod combine_arms;
+pub(crate) mod extinction;
+pub(crate) mod median_snr;
+pub(crate) mod rest_frame;

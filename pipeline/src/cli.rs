@@ -1,0 +1,154 @@
+//! The command line as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::plan::Overrides;
+use crate::stage::Stage;
+
+/// DESI catalogues and spectra in, analysis-ready rows out.
+#[derive(Debug, Parser)]
+#[command(name = "specmill", version, about, max_term_width = 100)]
+#[command(after_help = "EXIT CODES:
+  0  complete
+  1  unexpected error
+  2  bad arguments or run file: nothing was started
+  3  finished, but some unit or target failed or misses its input: `specmill status` says which
+  4  the requested device is unavailable
+  6  the counts do not add up: do not use the output
+
+EXAMPLES:
+  specmill simulate --out sim --targets 2000
+  specmill plan jobs/runs/demo.toml
+  specmill run jobs/runs/demo.toml
+  specmill status jobs/runs/demo.toml
+  specmill show jobs/runs/demo.toml --target 39627640566453451 --out target.png")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say in sentences what a run will do, and do nothing.
+    Plan(RunArgs),
+    /// Run the stages of a run file.
+    #[command(after_help = "EXAMPLES:
+  specmill run jobs/runs/demo.toml
+  specmill run jobs/runs/demo.toml --stage extract --threads 8 --out /data/run1")]
+    Run(RunArgs),
+    /// List the units of a release tree.
+    Inventory(RunArgs),
+    /// Say what is done, what is left, what failed and why.
+    Status(RunArgs),
+    /// Write simulated DESI files, with the truth beside them.
+    #[command(after_help = "EXAMPLES:
+  specmill simulate --out sim --targets 2000
+  specmill simulate --out big --targets 500000 --resolution none
+  specmill simulate --samples data-samples")]
+    Simulate(SimulateArgs),
+}
+
+/// A run file with what the command line says over it.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The run file.
+    pub run_file: PathBuf,
+    /// Only these stages; may be given several times.
+    #[arg(long = "stage")]
+    pub stages: Vec<Stage>,
+    /// auto, cpu or cuda:N.
+    #[arg(long)]
+    pub device: Option<String>,
+    /// Compute threads; 0 = one per core.
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Targets per batch.
+    #[arg(long)]
+    pub batch_rows: Option<usize>,
+    /// The release tree, instead of [input] root.
+    #[arg(long)]
+    pub input: Option<PathBuf>,
+    /// The run folder, instead of [output] folder.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// What goes over the run file.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            device: self.device.clone(),
+            threads: self.threads,
+            batch_rows: self.batch_rows,
+            input: self.input.clone(),
+            folder: self.out.clone(),
+            stages: self.stages.clone(),
+        }
+    }
+}
+
+/// What to simulate.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// The folder to write `spectro/redux/…` and the truth into.
+    #[arg(long, required_unless_present = "samples")]
+    pub out: Option<PathBuf>,
+    /// Write the project's own sample files into this folder instead.
+    #[arg(long, conflicts_with = "out")]
+    pub samples: Option<PathBuf>,
+    /// How many targets.
+    #[arg(long, default_value_t = 2000)]
+    pub targets: usize,
+    /// Targets per file.
+    #[arg(long, default_value_t = 500)]
+    pub targets_per_unit: usize,
+    /// The seed everything follows from.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Release layouts to write.
+    #[arg(long, value_enum, default_values_t = [ReleaseArg::Dr1])]
+    pub release: Vec<ReleaseArg>,
+    /// Healpix files, tile files or both.
+    #[arg(long, value_enum, default_value_t = GroupingArg::Healpix)]
+    pub grouping: GroupingArg,
+    /// RESOLUTION matrices: in full, as holes of the right size, or left out.
+    #[arg(long, value_enum, default_value_t = ResolutionArg::Sparse)]
+    pub resolution: ResolutionArg,
+}
+
+/// `--release`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReleaseArg {
+    /// Early Data Release (fuji).
+    Edr,
+    /// Data Release 1 (iron).
+    Dr1,
+    /// Data Release 2 (loa).
+    Dr2,
+}
+
+/// `--grouping`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GroupingArg {
+    /// One file per pixel.
+    Healpix,
+    /// One file per tile and petal.
+    Tile,
+    /// Half of each.
+    Both,
+}
+
+/// `--resolution`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ResolutionArg {
+    /// As in genuine files.
+    Full,
+    /// Right offsets, holes on disk.
+    Sparse,
+    /// No RESOLUTION HDUs.
+    None,
+}

@@ -1,0 +1,338 @@
+//! The run file as written: TOML under command-line flags, unknown keys rejected.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// A run file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunFile {
+    /// What to read.
+    pub input: Input,
+    /// Where to write.
+    pub output: Output,
+    /// Where redshifts come from.
+    pub redshifts: Redshifts,
+    /// How spectra are measured.
+    pub extract: Extract,
+    /// The rest-frame grid of each class.
+    pub grids: Grids,
+    /// What the run may use; never changes a byte of the result.
+    pub resources: Resources,
+}
+
+/// `[input]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Input {
+    /// A folder that holds `spectro/redux/<specprod>/…`, or a `<specprod>` folder.
+    pub root: PathBuf,
+    /// Single files instead of a tree.
+    pub files: Vec<PathBuf>,
+    /// The production; needed for files outside a tree, a filter inside one.
+    pub specprod: String,
+    /// Only units whose id starts with one of these (all where empty).
+    pub units: Vec<String>,
+    /// `full` reads every input once for its SHA-256; `none` leaves digests out.
+    pub digest: DigestSetting,
+}
+
+/// How inputs are identified.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DigestSetting {
+    /// SHA-256 of every file.
+    #[default]
+    Full,
+    /// No digest.
+    None,
+}
+
+/// `[output]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Output {
+    /// The run folder.
+    pub folder: PathBuf,
+}
+
+/// `[redshifts]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Redshifts {
+    /// The redrock file beside each coadd, or one catalogue for all.
+    pub source: RedshiftSource,
+    /// The catalogue file.
+    pub path: PathBuf,
+    /// Its HDU; the first table where empty.
+    pub hdu: String,
+    /// Column of the TARGETID.
+    pub targetid: String,
+    /// Column of the redshift.
+    pub z: String,
+    /// Column of its error, if any.
+    pub zerr: String,
+    /// Column of ZWARN, if any.
+    pub zwarn: String,
+    /// Column of DELTACHI2, if any.
+    pub deltachi2: String,
+    /// Column of SPECTYPE, if any.
+    pub spectype: String,
+    /// Column of SUBTYPE, if any.
+    pub subtype: String,
+    /// The class of every row where the catalogue has no SPECTYPE.
+    pub default_spectype: String,
+}
+
+/// Where redshifts come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RedshiftSource {
+    /// The redrock file of the same unit.
+    #[default]
+    Redrock,
+    /// One catalogue keyed by TARGETID.
+    Catalog,
+}
+
+/// `[extract]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Extract {
+    /// `dr1`, `masked` or `0.70`.
+    pub mask_rule: String,
+    /// Targets with any of these ZWARN bits are skipped; others are measured and flagged.
+    pub skip_zwarn_bits: Vec<u8>,
+    /// Whether Galactic extinction is removed.
+    pub correct_extinction: bool,
+    /// Whether rest-frame spectra are written.
+    pub write_spectra: bool,
+    /// Lowest redshift accepted.
+    pub z_min: f64,
+    /// Highest redshift accepted.
+    pub z_max: f64,
+}
+
+/// `[grids.galaxy]`, `[grids.qso]`, `[grids.star]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Grids {
+    /// SPECTYPE GALAXY.
+    pub galaxy: GridSetting,
+    /// SPECTYPE QSO.
+    pub qso: GridSetting,
+    /// SPECTYPE STAR.
+    pub star: GridSetting,
+}
+
+/// A logarithmic rest-frame grid.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GridSetting {
+    /// First wavelength, Å.
+    pub min_aa: f64,
+    /// Last wavelength is at most this, Å.
+    pub max_aa: f64,
+    /// Step in log10 of the wavelength.
+    pub dlog10: f64,
+}
+
+/// `[resources]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// `auto`, `cpu` or `cuda:N`.
+    pub device: String,
+    /// Compute threads; 0 = one per core.
+    pub threads: usize,
+    /// Targets per batch.
+    pub batch_rows: usize,
+    /// Units worked on at once; 0 = from the threads.
+    pub units_in_flight: usize,
+}
+
+impl Default for RunFile {
+    fn default() -> Self {
+        Self {
+            input: Input::default(),
+            output: Output::default(),
+            redshifts: Redshifts::default(),
+            extract: Extract::default(),
+            grids: Grids::default(),
+            resources: Resources::default(),
+        }
+    }
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self { folder: PathBuf::from("run") }
+    }
+}
+
+impl Default for Redshifts {
+    fn default() -> Self {
+        let empty = String::new;
+        Self {
+            source: RedshiftSource::Redrock,
+            path: PathBuf::new(),
+            hdu: empty(),
+            targetid: "TARGETID".to_owned(),
+            z: "Z".to_owned(),
+            zerr: empty(),
+            zwarn: empty(),
+            deltachi2: empty(),
+            spectype: empty(),
+            subtype: empty(),
+            default_spectype: empty(),
+        }
+    }
+}
+
+impl Default for Extract {
+    fn default() -> Self {
+        Self {
+            mask_rule: "masked".to_owned(),
+            // SKY, UNPLUGGED, BAD_TARGET, NODATA: no spectrum of an object.
+            skip_zwarn_bits: vec![0, 7, 8, 9],
+            correct_extinction: true,
+            write_spectra: true,
+            z_min: -0.01,
+            z_max: 8.0,
+        }
+    }
+}
+
+impl Default for Grids {
+    fn default() -> Self {
+        let grid = |min_aa, max_aa| GridSetting { min_aa, max_aa, dlog10: 1e-4 };
+        Self { galaxy: grid(2400.0, 9800.0), qso: grid(912.0, 7000.0), star: grid(3500.0, 9850.0) }
+    }
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Self { device: "auto".to_owned(), threads: 0, batch_rows: 64, units_in_flight: 0 }
+    }
+}
+
+impl RunFile {
+    /// Reads a run file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is not TOML, or holds a key nobody knows.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs_err::read_to_string(path)
+            .map_err(|source| Error::RunFileUnreadable { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Parses the text of a run file; `path` is only for messages.
+    ///
+    /// # Errors
+    /// Where it is not TOML or holds a key nobody knows.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        let invalid = |source: toml::de::Error| Error::RunFileInvalid {
+            path: path.to_owned(),
+            source: Box::new(source),
+        };
+        let mut unknown = Vec::new();
+        let run_file =
+            serde_ignored::deserialize(toml::de::Deserializer::parse(text).map_err(invalid)?, |key| {
+                unknown.push(key.to_string())
+            })
+            .map_err(invalid)?;
+        if unknown.is_empty() {
+            Ok(run_file)
+        } else {
+            let unknown = unknown.iter().map(|key| describe_unknown(key)).collect();
+            Err(Error::UnknownKeys { path: path.to_owned(), unknown })
+        }
+    }
+}
+
+/// Every key a run file may have, as `table.key`, read off the defaults so that it cannot go stale.
+fn known_keys() -> Vec<String> {
+    let mut keys = Vec::new();
+    if let Ok(toml::Value::Table(table)) = toml::Value::try_from(RunFile::default()) {
+        collect_keys(&table, "", &mut keys);
+    }
+    keys
+}
+
+fn collect_keys(table: &toml::Table, prefix: &str, keys: &mut Vec<String>) {
+    for (key, value) in table {
+        let full = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        if let toml::Value::Table(inner) = value {
+            collect_keys(inner, &full, keys);
+        }
+        keys.push(full);
+    }
+}
+
+fn describe_unknown(key: &str) -> String {
+    // Less alike than this and a suggestion misleads more than it helps.
+    const ALIKE: f64 = 0.75;
+    let best = known_keys()
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(key, &known), known))
+        .filter(|(score, _)| *score >= ALIKE)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b));
+    match best {
+        Some((_, known)) => format!("unknown key `{key}`; did you mean `{known}`?"),
+        None => format!("unknown key `{key}`"),
+    }
+}
+
+/// What the environment says, read once.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// `RUST_LOG`: the log filter.
+    pub log_filter: Option<String>,
+    /// `SPECMILL_LOG_FORMAT`: `json` for JSON lines.
+    pub log_format: Option<String>,
+}
+
+impl Environment {
+    /// Reads the environment.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    pub fn read() -> Self {
+        let get = |key: &str| std::env::var(key).ok();
+        Self { log_filter: get("RUST_LOG"), log_format: get("SPECMILL_LOG_FORMAT") }
+    }
+}
+
+/// Settings that decide bytes, as canonical text for hashing.
+pub type CanonicalSettings = BTreeMap<&'static str, serde_json::Value>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typo_is_an_error_that_names_the_right_key() {
+        let error = RunFile::parse("[extract]\nmask_rul = \"dr1\"\n", Path::new("run.toml")).unwrap_err();
+        assert!(error.to_string().contains("did you mean `extract.mask_rule`?"), "{error}");
+    }
+
+    #[test]
+    fn a_misspelt_table_is_an_error() {
+        let error = RunFile::parse("[extracts]\nmask_rule = \"dr1\"\n", Path::new("run.toml")).unwrap_err();
+        assert!(error.to_string().contains("did you mean `extract`?"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_run_file_is_the_defaults() {
+        assert_eq!(RunFile::parse("", Path::new("run.toml")).unwrap(), RunFile::default());
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_names_its_line() {
+        let error = RunFile::parse("[resources]\nthreads = \"two\"\n", Path::new("run.toml")).unwrap_err();
+        let Error::RunFileInvalid { source, .. } = error else { panic!("{error}") };
+        assert!(source.to_string().contains("line 2"), "{source}");
+    }
+}

@@ -1,0 +1,165 @@
+//! What ends a command; what merely fails one unit stands in the ledger instead.
+
+use std::path::PathBuf;
+
+use specmill_kernels::KernelError;
+
+use crate::exit::Exit;
+use crate::fits::FitsError;
+use crate::inventory::InventoryError;
+
+/// The result of everything that can end a command.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A situation that ends a command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The run file cannot be read.
+    #[error("cannot read the run file {}", path.display())]
+    RunFileUnreadable {
+        /// The run file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The run file is not valid TOML or has a value of the wrong kind.
+    #[error("run file {}", path.display())]
+    RunFileInvalid {
+        /// The run file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// The run file has keys nobody reads.
+    #[error("run file {}: {}", path.display(), unknown.join("; "))]
+    UnknownKeys {
+        /// The run file.
+        path: PathBuf,
+        /// One sentence per key, with a suggestion.
+        unknown: Vec<String>,
+    },
+    /// Settings contradict each other or are out of range.
+    #[error("{setting}: {problem}")]
+    Setting {
+        /// The key, as written in the run file.
+        setting: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The inventory could not be made.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    /// A FITS file that the whole run needs cannot be used.
+    #[error(transparent)]
+    Fits(#[from] FitsError),
+    /// A kernel or its device failed for the whole run.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// A file of the run folder cannot be written or read.
+    #[error("{what}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// The system's reason (which names the path).
+        source: std::io::Error,
+    },
+    /// Parquet refused to write or read.
+    #[error("parquet file {}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// The library's reason.
+        source: Box<parquet::errors::ParquetError>,
+    },
+    /// Arrow refused to build a batch: the columns disagree with the schema.
+    #[error("cannot build a batch for {}", path.display())]
+    Batch {
+        /// The file it was meant for.
+        path: PathBuf,
+        /// The library's reason.
+        source: Box<arrow::error::ArrowError>,
+    },
+    /// A ledger or run-record file cannot be understood.
+    #[error("{} is not a valid record", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// The parser's reason.
+        source: Box<serde_json::Error>,
+    },
+    /// No such target in the run.
+    #[error("target {targetid} is not in {}", folder.display())]
+    NoSuchTarget {
+        /// The target asked for.
+        targetid: i64,
+        /// The run folder searched.
+        folder: PathBuf,
+    },
+    /// The picture could not be drawn.
+    #[error("cannot draw {}: {reason}", path.display())]
+    Drawing {
+        /// The picture.
+        path: PathBuf,
+        /// The library's reason.
+        reason: String,
+    },
+    /// The simulator failed.
+    #[error(transparent)]
+    Simulate(#[from] specmill_simulate::SimulateError),
+}
+
+impl Error {
+    /// An I/O failure with what was being done.
+    pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+
+    /// The exit code this situation has.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::RunFileUnreadable { .. }
+            | Self::RunFileInvalid { .. }
+            | Self::UnknownKeys { .. }
+            | Self::Setting { .. }
+            | Self::NoSuchTarget { .. }
+            | Self::Inventory(_) => Exit::BadPlan,
+            Self::Kernel(KernelError::DeviceUnavailable { .. }) => Exit::DeviceUnavailable,
+            Self::Kernel(_)
+            | Self::Fits(_)
+            | Self::Io { .. }
+            | Self::Parquet { .. }
+            | Self::Batch { .. }
+            | Self::Record { .. }
+            | Self::Drawing { .. }
+            | Self::Simulate(_) => Exit::Unexpected,
+        }
+    }
+
+    /// What the user can do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::RunFileUnreadable { .. } => Some("give the path of a run file; jobs/runs/ holds examples"),
+            Self::RunFileInvalid { .. } | Self::UnknownKeys { .. } | Self::Setting { .. } => {
+                Some("correct the run file; `specmill plan RUN.toml` checks it without starting anything")
+            }
+            Self::Inventory(_) => Some("check [input] root and specprod in the run file"),
+            Self::Kernel(KernelError::DeviceUnavailable { .. }) => {
+                Some("use `--device cpu`, or `--device auto` to fall back by itself")
+            }
+            Self::Io { .. } => {
+                Some("check free space and permissions of the run folder, then run the same command again")
+            }
+            Self::Record { .. } => {
+                Some("remove that file and run the same command again: the unit is recomputed")
+            }
+            Self::NoSuchTarget { .. } => Some("`specmill status RUN.toml` lists the units of a run"),
+            Self::Fits(_)
+            | Self::Kernel(_)
+            | Self::Parquet { .. }
+            | Self::Batch { .. }
+            | Self::Drawing { .. }
+            | Self::Simulate(_) => None,
+        }
+    }
+}

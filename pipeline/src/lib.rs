@@ -1,0 +1,26 @@
+//! DESI catalogues and spectra in, analysis-ready rows out.
+//!
+//! `main` parses the command line and calls [`run::run`]; from there everything points downwards:
+//! run → stages → {fits, inventory, sink, ledger} → error.
+
+pub mod class;
+pub mod cli;
+mod columns;
+pub mod config;
+mod digest;
+pub mod error;
+pub mod exit;
+pub mod fits;
+pub mod inventory;
+pub mod ledger;
+pub mod observe;
+pub mod plan;
+mod record;
+mod report;
+pub mod run;
+mod simulate;
+mod sink;
+pub mod stage;
+pub mod stages;
+pub mod status;
+pub mod unit;

@@ -1,0 +1,324 @@
+//! A run file resolved: nothing optional, everything that decides bytes hashed.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use specmill_kernels::ops::combine_arms::MaskRule;
+use specmill_kernels::ops::rest_frame::RestGrid;
+use specmill_kernels::{Device, Grid};
+use specmill_schemas::constants;
+
+use crate::class::Class;
+use crate::config::{DigestSetting, GridSetting, RedshiftSource, RunFile};
+use crate::digest::{sha256_file, sha256_hex};
+use crate::error::{Error, Result};
+use crate::stage::Stage;
+
+/// What a run will do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The run file it was made from.
+    pub run_file: RunFile,
+    /// Run folder.
+    pub folder: PathBuf,
+    /// Stages in order.
+    pub stages: Vec<Stage>,
+    /// Where it computes.
+    pub device: Device,
+    /// The mask rule.
+    pub mask_rule: MaskRule,
+    /// The combined observed grid.
+    pub grid: Grid,
+    /// The rest-frame grid of each class, in the order of [`Class::ALL`].
+    pub rest_grids: [RestGrid; 3],
+    /// Bit mask of the ZWARN bits that skip a target.
+    pub skip_zwarn: i64,
+    /// Hash of everything that decides the bytes of `extract`.
+    pub extract_hash: String,
+}
+
+/// What the command line may say over the run file.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--device`.
+    pub device: Option<String>,
+    /// `--threads`.
+    pub threads: Option<usize>,
+    /// `--batch-rows`.
+    pub batch_rows: Option<usize>,
+    /// `--input`.
+    pub input: Option<PathBuf>,
+    /// `--out`.
+    pub folder: Option<PathBuf>,
+    /// `--stage`, in the order of [`Stage::ALL`] whatever order they were typed in.
+    pub stages: Vec<Stage>,
+}
+
+fn setting(setting: &str, problem: impl Into<String>) -> Error {
+    Error::Setting { setting: setting.to_owned(), problem: problem.into() }
+}
+
+impl Plan {
+    /// Reads and resolves a run file.
+    ///
+    /// # Errors
+    /// Where the run file is not valid or its settings are out of range: nothing has been started.
+    pub fn read(path: &Path, overrides: &Overrides) -> Result<Self> {
+        Self::resolve(RunFile::read(path)?, overrides)
+    }
+
+    /// Resolves a run file.
+    ///
+    /// # Errors
+    /// Where settings are out of range or contradict each other.
+    pub fn resolve(mut run_file: RunFile, overrides: &Overrides) -> Result<Self> {
+        apply(&mut run_file, overrides);
+        check_input(&run_file)?;
+        let resources = &run_file.resources;
+        if resources.batch_rows == 0 {
+            return Err(setting("resources.batch_rows", "must be at least 1"));
+        }
+        let extract = &run_file.extract;
+        if !(extract.z_min > -1.0 && extract.z_min < extract.z_max && extract.z_max.is_finite()) {
+            return Err(setting("extract.z_min, extract.z_max", "need -1 < z_min < z_max"));
+        }
+        let device =
+            resources.device.parse().map_err(|problem: String| setting("resources.device", problem))?;
+        let mask_rule =
+            extract.mask_rule.parse().map_err(|_| setting("extract.mask_rule", "use dr1, masked or 0.70"))?;
+        let grids = &run_file.grids;
+        let rest_grids = [
+            rest_grid("grids.galaxy", grids.galaxy)?,
+            rest_grid("grids.qso", grids.qso)?,
+            rest_grid("grids.star", grids.star)?,
+        ];
+        let skip_zwarn = zwarn_mask(&extract.skip_zwarn_bits)?;
+        let extract_hash = extract_hash(&run_file)?;
+        let mut stages = overrides.stages.clone();
+        stages.sort_unstable();
+        stages.dedup();
+        if stages.is_empty() {
+            stages = Stage::ALL.to_vec();
+        }
+        Ok(Self {
+            folder: run_file.output.folder.clone(),
+            stages,
+            device,
+            mask_rule,
+            grid: Grid::DESI,
+            rest_grids,
+            skip_zwarn,
+            extract_hash,
+            run_file,
+        })
+    }
+
+    /// The grid of a class.
+    pub fn rest_grid(&self, class: Class) -> &RestGrid {
+        &self.rest_grids[class.index()]
+    }
+
+    /// The plan in sentences.
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        for sentence in self.sentences() {
+            let _ = writeln!(text, "{sentence}");
+        }
+        text
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        let run = &self.run_file;
+        let mut will = Vec::new();
+        if run.input.files.is_empty() {
+            will.push(format!("Will read the release tree {}.", run.input.root.display()));
+        } else {
+            will.push(format!("Will read {} files as named.", run.input.files.len()));
+        }
+        if !run.input.units.is_empty() {
+            will.push(format!("Will read only units that start with {}.", run.input.units.join(", ")));
+        }
+        will.push(match run.input.digest {
+            DigestSetting::Full => "Will take the SHA-256 of every input not seen before.".to_owned(),
+            DigestSetting::None => "Will not take digests of the inputs.".to_owned(),
+        });
+        will.push(match run.redshifts.source {
+            RedshiftSource::Redrock => "Will take redshifts from the redrock file of each unit.".to_owned(),
+            RedshiftSource::Catalog => {
+                format!("Will take redshifts from {} by TARGETID.", run.redshifts.path.display())
+            }
+        });
+        will.push(format!("Will combine the arms under mask rule `{}`.", self.mask_rule));
+        will.push(if run.extract.correct_extinction {
+            "Will correct for Galactic extinction (Fitzpatrick 1999, R_V = 3.1) where EBV is known."
+                .to_owned()
+        } else {
+            "Will not correct for Galactic extinction.".to_owned()
+        });
+        let bits: Vec<String> = run.extract.skip_zwarn_bits.iter().map(u8::to_string).collect();
+        will.push(format!("Will skip sky fibres and targets with ZWARN bits {}.", bits.join(", ")));
+        if run.extract.write_spectra {
+            for class in Class::ALL {
+                let wave = self.rest_grid(class).wave_aa();
+                let (first, last) = (wave.first().copied(), wave.last().copied());
+                will.push(format!(
+                    "Will write {class} spectra in the rest frame on {} pixels, {:.1} to {:.1} Angstrom.",
+                    wave.len(),
+                    first.unwrap_or_default(),
+                    last.unwrap_or_default(),
+                ));
+            }
+        } else {
+            will.push("Will not write spectra.".to_owned());
+        }
+        will.push(format!("Will write below {}.", self.folder.display()));
+        will.push(format!("Settings hash of extract: {}.", self.extract_hash));
+        will
+    }
+}
+
+fn apply(run_file: &mut RunFile, overrides: &Overrides) {
+    let resources = &mut run_file.resources;
+    if let Some(device) = &overrides.device {
+        resources.device.clone_from(device);
+    }
+    resources.threads = overrides.threads.unwrap_or(resources.threads);
+    resources.batch_rows = overrides.batch_rows.unwrap_or(resources.batch_rows);
+    if let Some(root) = &overrides.input {
+        run_file.input.root.clone_from(root);
+    }
+    if let Some(folder) = &overrides.folder {
+        run_file.output.folder.clone_from(folder);
+    }
+}
+
+fn check_input(run_file: &RunFile) -> Result<()> {
+    let input = &run_file.input;
+    match (input.root.as_os_str().is_empty(), input.files.is_empty()) {
+        (true, true) => return Err(setting("input", "give `root` (a release tree) or `files`")),
+        (false, false) => return Err(setting("input", "give `root` or `files`, not both")),
+        (false, true) if !input.root.is_dir() => {
+            return Err(setting("input.root", format!("{} is not a folder", input.root.display())));
+        }
+        _ => {}
+    }
+    let redshifts = &run_file.redshifts;
+    if redshifts.source == RedshiftSource::Catalog {
+        if redshifts.path.as_os_str().is_empty() {
+            return Err(setting("redshifts.path", "source = \"catalog\" needs the catalogue's path"));
+        }
+        if redshifts.spectype.is_empty() && redshifts.default_spectype.is_empty() {
+            return Err(setting(
+                "redshifts",
+                "give `spectype` (a column) or `default_spectype` (one class for all)",
+            ));
+        }
+    }
+    let default = &redshifts.default_spectype;
+    if !default.is_empty() && Class::from_spectype(default).is_none() {
+        return Err(setting("redshifts.default_spectype", format!("`{default}` is not GALAXY, QSO or STAR")));
+    }
+    Ok(())
+}
+
+fn rest_grid(name: &str, grid: GridSetting) -> Result<RestGrid> {
+    RestGrid::log10(grid.min_aa, grid.max_aa, grid.dlog10).map_err(|error| setting(name, error.to_string()))
+}
+
+fn zwarn_mask(bits: &[u8]) -> Result<i64> {
+    bits.iter().try_fold(0_i64, |mask, bit| {
+        if *bit < 63 {
+            Ok(mask | 1 << bit)
+        } else {
+            Err(setting("extract.skip_zwarn_bits", format!("{bit} is not a ZWARN bit")))
+        }
+    })
+}
+
+/// H(stage, its version, the settings it reads, its constants, the content of its catalogue).
+///
+/// Device, threads, batch size, paths and times are not in it: they must not change a byte.
+fn extract_hash(run_file: &RunFile) -> Result<String> {
+    let redshifts = &run_file.redshifts;
+    let redshift_identity = match redshifts.source {
+        RedshiftSource::Redrock => json!("redrock"),
+        RedshiftSource::Catalog => {
+            let sha256 =
+                sha256_file(&redshifts.path).map_err(|error| setting("redshifts.path", error.to_string()))?;
+            json!({
+                "catalog": sha256,
+                "columns": [
+                    &redshifts.hdu, &redshifts.targetid, &redshifts.z, &redshifts.zerr, &redshifts.zwarn,
+                    &redshifts.deltachi2, &redshifts.spectype, &redshifts.subtype, &redshifts.default_spectype,
+                ],
+            })
+        }
+    };
+    let constants: Vec<String> = constants::FILES.iter().map(|text| sha256_hex(text.as_bytes())).collect();
+    let identity = json!({
+        "stage": Stage::Extract.name(),
+        "version": Stage::Extract.version(),
+        "extract": run_file.extract,
+        "grids": run_file.grids,
+        "specprod": run_file.input.specprod,
+        "redshifts": redshift_identity,
+        "constants": constants,
+    });
+    // serde_json's maps are sorted, so this text is canonical.
+    Ok(sha256_hex(identity.to_string().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_file() -> RunFile {
+        let mut run_file = RunFile::default();
+        run_file.input.root = std::env::temp_dir();
+        run_file
+    }
+
+    fn hash(run_file: RunFile) -> String {
+        Plan::resolve(run_file, &Overrides::default()).unwrap().extract_hash
+    }
+
+    #[test]
+    fn device_threads_batches_and_folders_do_not_change_the_hash() {
+        let mut other = run_file();
+        other.resources.device = "cpu".to_owned();
+        other.resources.threads = 7;
+        other.resources.batch_rows = 3;
+        other.output.folder = PathBuf::from("elsewhere");
+        assert_eq!(hash(run_file()), hash(other));
+    }
+
+    #[test]
+    fn settings_that_decide_bytes_change_the_hash() {
+        let mut other = run_file();
+        other.extract.mask_rule = "dr1".to_owned();
+        assert_ne!(hash(run_file()), hash(other));
+        let mut other = run_file();
+        other.grids.qso.max_aa = 6000.0;
+        assert_ne!(hash(run_file()), hash(other));
+    }
+
+    #[test]
+    fn a_plan_without_input_is_refused() {
+        let error = Plan::resolve(RunFile::default(), &Overrides::default()).unwrap_err();
+        assert_eq!(error.exit(), crate::exit::Exit::BadPlan);
+        assert!(error.to_string().contains("root"), "{error}");
+    }
+
+    #[test]
+    fn an_absurd_setting_is_refused_by_its_name() {
+        let mut bad = run_file();
+        bad.extract.mask_rule = "desi".to_owned();
+        let error = Plan::resolve(bad, &Overrides::default()).unwrap_err();
+        assert!(error.to_string().contains("extract.mask_rule"), "{error}");
+        let mut bad = run_file();
+        bad.grids.star.min_aa = -1.0;
+        let error = Plan::resolve(bad, &Overrides::default()).unwrap_err();
+        assert!(error.to_string().contains("grids.star"), "{error}");
+    }
+}

@@ -1,0 +1,135 @@
+//! What each command does: the program's table of contents.
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use specmill_kernels::{Backend, Opened};
+
+use crate::cli::{Cli, Command, RunArgs};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::inventory::Inventory;
+use crate::observe::Progress;
+use crate::plan::Plan;
+use crate::record::{RunRecord, StageRecord};
+use crate::stage::Stage;
+use crate::status::Status;
+use crate::{report, simulate, stages};
+
+/// Carries out a command; errors are printed with their causes and a way out.
+pub fn run(cli: &Cli) -> Exit {
+    let result = match &cli.command {
+        Command::Plan(args) => plan(args),
+        Command::Run(args) => execute(args),
+        Command::Inventory(args) => inventory(args),
+        Command::Status(args) => status(args),
+        Command::Simulate(args) => simulate::run(args),
+    };
+    result.unwrap_or_else(|error| {
+        report_error(&error);
+        error.exit()
+    })
+}
+
+/// Prints a result on standard output.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Error::io("cannot write to standard output"))
+}
+
+fn report_error(error: &Error) {
+    let mut text = format!("error: {error}\n");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&format!("  because: {cause}\n"));
+        source = cause.source();
+    }
+    if let Some(help) = error.help() {
+        text.push_str(&format!("help: {help}\n"));
+    }
+    // Nothing is left to be told where standard error is closed.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+fn plan(args: &RunArgs) -> Result<Exit> {
+    let plan = Plan::read(&args.run_file, &args.overrides())?;
+    let inventory = stages::inventory::survey(&plan)?;
+    let forecast = report::forecast(&plan, &inventory);
+    print(&format!("{}{forecast}", plan.describe()))?;
+    Ok(Exit::Complete)
+}
+
+fn inventory(args: &RunArgs) -> Result<Exit> {
+    let plan = Plan::read(&args.run_file, &args.overrides())?;
+    let inventory = stages::inventory::run(&plan)?;
+    print(&report::inventory_table(&inventory))?;
+    Ok(if has_broken(&inventory) { Exit::Partial } else { Exit::Complete })
+}
+
+fn status(args: &RunArgs) -> Result<Exit> {
+    let plan = Plan::read(&args.run_file, &args.overrides())?;
+    let inventory = stages::inventory::load(&plan)?;
+    let status = Status::read(&plan, &inventory)?;
+    print(&status.render())?;
+    Ok(status.exit())
+}
+
+/// The one executor: every stage of a run file, on one machine or in a pod.
+fn execute(args: &RunArgs) -> Result<Exit> {
+    let plan = Plan::read(&args.run_file, &args.overrides())?;
+    let (opened, fallback) = plan.device.open(plan.run_file.resources.threads)?;
+    if let Some(reason) = fallback {
+        tracing::warn!("computing on the CPU: {reason}");
+    }
+    match opened {
+        Opened::Cpu(cpu) => run_stages(&cpu, &plan),
+    }
+}
+
+fn has_broken(inventory: &Inventory) -> bool {
+    inventory.entries.iter().any(|entry| entry.state.reason().is_some())
+}
+
+fn run_stages<B: Backend>(dev: &B, plan: &Plan) -> Result<Exit> {
+    let mut record = RunRecord::begin(plan, &dev.info());
+    let mut inventory: Option<Inventory> = None;
+    for &stage in &plan.stages {
+        let started = Instant::now();
+        tracing::info!(stage = stage.name(), "stage begins");
+        let done = match stage {
+            Stage::Inventory => {
+                let found = stages::inventory::run(plan)?; // global: release tree → inventory.parquet
+                let done = StageRecord::of_inventory(&found);
+                inventory = Some(found);
+                done
+            }
+            Stage::Extract => {
+                let found = match inventory.take() {
+                    Some(found) => found,
+                    None => stages::inventory::load(plan)?,
+                };
+                let progress = Progress::new();
+                let done = stages::extract::run(dev, plan, &found, &progress)?; // map: coadd + redshifts → features/, spectra/
+                inventory = Some(found);
+                StageRecord::of_extract(&done)
+            }
+        };
+        record.add(stage, done, started.elapsed().as_secs_f64());
+    }
+    let inventory = match inventory {
+        Some(found) => found,
+        None => stages::inventory::load(plan)?,
+    };
+    // A run of the inventory alone has nothing to account for yet.
+    let (status, exit) = if plan.stages.contains(&Stage::Extract) {
+        let status = Status::read(plan, &inventory)?;
+        (status.render(), status.exit())
+    } else {
+        (String::new(), if has_broken(&inventory) { Exit::Partial } else { Exit::Complete })
+    };
+    let path = record.commit(plan, exit)?;
+    print(&format!("{}{status}{}", record.render(), report::outputs(plan, &path)))?;
+    Ok(exit)
+}

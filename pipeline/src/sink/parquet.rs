@@ -1,0 +1,174 @@
+//! Parquet files with deterministic bytes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use specmill_schemas::{Kind, Table};
+use tempfile::NamedTempFile;
+
+use crate::digest::DigestWriter;
+use crate::error::{Error, Result};
+use crate::ledger::FileRecord;
+
+/// Key-value pairs of a file's footer, in order.
+pub(crate) type Footer = Vec<(String, String)>;
+
+/// A Parquet file being written aside; invisible until committed.
+///
+/// Rows are cut into row groups of a fixed size whatever the size of the batches appended, so that
+/// the bytes do not depend on how the work was divided.
+pub(crate) struct TableWriter {
+    path: PathBuf,
+    schema: SchemaRef,
+    writer: ArrowWriter<DigestWriter<NamedTempFile>>,
+    rows_per_group: usize,
+    pending: Vec<RecordBatch>,
+    pending_rows: usize,
+}
+
+/// A file that is whole and synced, waiting for its name.
+#[derive(Debug)]
+pub(crate) struct WrittenFile {
+    path: PathBuf,
+    temporary: NamedTempFile,
+    bytes: u64,
+    sha256: String,
+}
+
+impl TableWriter {
+    /// Starts a file that will stand at `path`; `temporary_folder` is on the same file system.
+    ///
+    /// # Errors
+    /// Where the file cannot be created.
+    pub(crate) fn create(
+        path: &Path,
+        temporary_folder: &Path,
+        table: &Table,
+        rows_per_group: usize,
+        footer: Footer,
+    ) -> Result<Self> {
+        let schema = Arc::new(table.arrow_schema());
+        let io = Error::io(format!("cannot write {}", path.display()));
+        let file = fs_err::create_dir_all(temporary_folder)
+            .and_then(|()| NamedTempFile::new_in(temporary_folder))
+            .map_err(io)?;
+        let properties = properties(table, footer);
+        let writer = ArrowWriter::try_new(DigestWriter::new(file), Arc::clone(&schema), Some(properties))
+            .map_err(|source| parquet_error(path, source))?;
+        Ok(Self {
+            path: path.to_owned(),
+            schema,
+            writer,
+            rows_per_group: rows_per_group.max(1),
+            pending: Vec::new(),
+            pending_rows: 0,
+        })
+    }
+
+    /// The schema every batch must have.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Appends rows; whole row groups are written as they fill.
+    ///
+    /// # Errors
+    /// Where the batch disagrees with the schema or the disk refuses.
+    pub(crate) fn append(&mut self, batch: RecordBatch) -> Result<()> {
+        self.pending_rows += batch.num_rows();
+        self.pending.push(batch);
+        while self.pending_rows >= self.rows_per_group {
+            self.write_group(self.rows_per_group)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the first `rows` pending rows as one row group.
+    fn write_group(&mut self, rows: usize) -> Result<()> {
+        let whole = concat_batches(&self.schema, &self.pending)
+            .map_err(|source| Error::Batch { path: self.path.clone(), source: Box::new(source) })?;
+        self.writer
+            .write(&whole.slice(0, rows))
+            .and_then(|()| self.writer.flush())
+            .map_err(|source| parquet_error(&self.path, source))?;
+        self.pending_rows -= rows;
+        self.pending.clear();
+        if self.pending_rows > 0 {
+            self.pending.push(whole.slice(rows, self.pending_rows));
+        }
+        Ok(())
+    }
+
+    /// Closes and syncs the file; it is still invisible.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub(crate) fn finish(mut self) -> Result<WrittenFile> {
+        if self.pending_rows > 0 {
+            self.write_group(self.pending_rows)?;
+        }
+        let writer = self.writer.into_inner().map_err(|source| parquet_error(&self.path, source))?;
+        let (temporary, bytes, sha256) = writer.finish();
+        let what = format!("cannot sync {}", self.path.display());
+        temporary.as_file().sync_all().map_err(Error::io(what))?;
+        Ok(WrittenFile { path: self.path, temporary, bytes, sha256 })
+    }
+}
+
+impl WrittenFile {
+    /// Gives the file its name; `run_folder` is what the record's path is relative to.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub(crate) fn commit(self, run_folder: &Path) -> Result<FileRecord> {
+        let relative = self.path.strip_prefix(run_folder).unwrap_or(&self.path);
+        let record =
+            FileRecord { path: relative.display().to_string(), bytes: self.bytes, sha256: Some(self.sha256) };
+        if let Some(folder) = self.path.parent() {
+            fs_err::create_dir_all(folder).map_err(Error::io("cannot make an output folder"))?;
+        }
+        super::publish(self.temporary, &self.path)?;
+        Ok(record)
+    }
+}
+
+fn parquet_error(path: &Path, source: parquet::errors::ParquetError) -> Error {
+    Error::Parquet { path: path.to_owned(), source: Box::new(source) }
+}
+
+fn properties(table: &Table, footer: Footer) -> WriterProperties {
+    // Level 1: noise does not compress further, and the writer must keep up with the disk.
+    let level = ZstdLevel::try_new(1).unwrap_or_default();
+    let mut builder = WriterProperties::builder()
+        .set_created_by(format!("specmill {}", env!("CARGO_PKG_VERSION")))
+        .set_compression(Compression::ZSTD(level))
+        // Row groups are cut by `append`, not by the library.
+        .set_max_row_group_row_count(Some(usize::MAX))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_key_value_metadata(Some(
+            footer.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect(),
+        ));
+    for field in &table.fields {
+        let float = matches!(field.kind, Kind::Float32 | Kind::Float64 | Kind::Float32List(_));
+        if float {
+            let path = match field.kind {
+                Kind::Float32List(_) => {
+                    ColumnPath::new(vec![field.name.clone(), "list".to_owned(), "item".to_owned()])
+                }
+                _ => ColumnPath::from(field.name.as_str()),
+            };
+            builder = builder
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT);
+        }
+    }
+    builder.build()
+}

@@ -1,0 +1,381 @@
+//! `extract`: coadd + redshifts of each unit → `features/` and `spectra/`.
+//!
+//! Units go through lanes. In a lane one thread reads, one computes (on the backend's own threads)
+//! and one writes, joined by short channels, so that the three overlap and memory stays bounded
+//! whatever the size of a file. Lanes share nothing but the list of units.
+
+mod features;
+mod measure;
+mod output;
+mod target;
+mod unit;
+mod windows;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use specmill_kernels::Backend;
+use specmill_kernels::ops::extinction::ExtinctionCurve;
+use specmill_kernels::ops::median_snr::SnrRanges;
+use specmill_schemas::spectra;
+
+use crate::class::Class;
+use crate::config::RedshiftSource;
+use crate::error::{Error, Result};
+use crate::fits::{CatalogColumns, CoaddBatch, RedshiftTable, read_redshift_catalog};
+use crate::inventory::Inventory;
+use crate::ledger::{Ledger, LedgerRow, State};
+use crate::observe::Progress;
+use crate::plan::Plan;
+use crate::stage::Stage;
+
+use measure::{Measured, Tables, measure_batch};
+use output::{Ending, UnitOutput, outputs_stand, remove_partial};
+use target::Rules;
+use unit::{UnitContext, UnitInput};
+
+/// Batches in flight between two steps of a lane.
+const CHANNEL_BATCHES: usize = 2;
+
+/// What the stage did.
+#[derive(Debug, Default)]
+pub struct ExtractReport {
+    /// Accounts written by this run.
+    pub written: Vec<LedgerRow>,
+    /// Units that an earlier run had settled under the same settings and inputs.
+    pub settled: usize,
+    /// Seconds spent per step, summed over lanes.
+    pub seconds: StepSeconds,
+}
+
+/// Where the time went.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct StepSeconds {
+    /// Reading FITS.
+    pub read: f64,
+    /// Computing.
+    pub compute: f64,
+    /// Encoding and writing Parquet.
+    pub write: f64,
+}
+
+/// From reader to computer.
+enum Read {
+    Begin(Arc<UnitContext>),
+    Batch(Arc<UnitContext>, CoaddBatch),
+    Leave(UnitInput, State, String),
+    End(Ending),
+}
+
+/// From computer to writer.
+enum Computed {
+    Begin(Arc<UnitContext>),
+    Batch(Box<Measured>),
+    Leave(UnitInput, State, String),
+    End(Ending),
+}
+
+/// What every lane shares.
+struct Shop<'a, B> {
+    dev: &'a B,
+    plan: &'a Plan,
+    tables: &'a Tables,
+    catalog: Option<&'a RedshiftTable>,
+    ledger: &'a Ledger,
+    units: &'a [UnitInput],
+    next: AtomicUsize,
+    progress: &'a Progress,
+}
+
+/// Runs the stage over every unit of the inventory.
+///
+/// # Errors
+/// Where the run folder cannot be written or the redshift catalogue cannot be read; a unit that
+/// fails is in the ledger instead.
+pub fn run<B: Backend>(
+    dev: &B,
+    plan: &Plan,
+    inventory: &Inventory,
+    progress: &Progress,
+) -> Result<ExtractReport> {
+    remove_partial(&plan.folder)?;
+    let tables = tables(plan)?;
+    let catalog = catalog(plan)?;
+    let ledger = Ledger::of_run(&plan.folder);
+    let mut units = Vec::new();
+    let mut report = ExtractReport::default();
+    for entry in &inventory.entries {
+        let Some(input) = UnitInput::new(entry, &plan.run_file.input.root) else { continue };
+        let row = ledger.read(Stage::Extract, &input.id)?;
+        let settled = row.is_some_and(|row| {
+            row.settles(&plan.extract_hash, &input.files) && outputs_stand(&row, &plan.folder)
+        });
+        if settled {
+            report.settled += 1;
+        } else {
+            units.push(input);
+        }
+    }
+    progress.start(units.iter().map(|unit| unit.rows).sum());
+    let shop = Shop {
+        dev,
+        plan,
+        tables: &tables,
+        catalog: catalog.as_ref(),
+        ledger: &ledger,
+        units: &units,
+        next: AtomicUsize::new(0),
+        progress,
+    };
+    let lanes = lanes(plan, dev.info().threads, units.len());
+    let results: Vec<Result<(Vec<LedgerRow>, StepSeconds)>> = std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(|| run_lane(&shop))).collect();
+        lanes
+            .into_iter()
+            .map(|lane| lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    for result in results {
+        let (rows, seconds) = result?;
+        report.written.extend(rows);
+        report.seconds.read += seconds.read;
+        report.seconds.compute += seconds.compute;
+        report.seconds.write += seconds.write;
+    }
+    report.written.sort_by(|a, b| a.unit.cmp(&b.unit));
+    progress.finish();
+    remove_partial(&plan.folder)?;
+    Ok(report)
+}
+
+/// How many units are worked on at once: enough that reading and writing keep up with computing.
+fn lanes(plan: &Plan, threads: usize, units: usize) -> usize {
+    let asked = plan.run_file.resources.units_in_flight;
+    let lanes = if asked == 0 { threads.div_ceil(2) } else { asked };
+    lanes.clamp(1, units.max(1))
+}
+
+fn tables(plan: &Plan) -> Result<Tables> {
+    let spectra_schema = |class: Class| {
+        let n_bins = i32::try_from(plan.rest_grid(class).n_bins()).unwrap_or(i32::MAX);
+        Arc::new(spectra::table(n_bins).arrow_schema())
+    };
+    let extract = &plan.run_file.extract;
+    Ok(Tables {
+        curve: ExtinctionCurve::fitzpatrick99(&plan.grid),
+        snr_ranges: SnrRanges::default(),
+        windows: windows::WindowTables::new(&plan.grid)?,
+        rules: Rules { skip_zwarn: plan.skip_zwarn, z_min: extract.z_min, z_max: extract.z_max },
+        features_schema: Arc::new(specmill_schemas::features::table().arrow_schema()),
+        spectra_schemas: Class::ALL.map(spectra_schema),
+    })
+}
+
+fn catalog(plan: &Plan) -> Result<Option<RedshiftTable>> {
+    let redshifts = &plan.run_file.redshifts;
+    if redshifts.source == RedshiftSource::Redrock {
+        return Ok(None);
+    }
+    let optional = |name: &String| Some(name.clone()).filter(|name| !name.is_empty());
+    let columns = CatalogColumns {
+        hdu: optional(&redshifts.hdu),
+        targetid: redshifts.targetid.clone(),
+        z: redshifts.z.clone(),
+        zerr: optional(&redshifts.zerr),
+        zwarn: optional(&redshifts.zwarn),
+        deltachi2: optional(&redshifts.deltachi2),
+        spectype: optional(&redshifts.spectype),
+        subtype: optional(&redshifts.subtype),
+    };
+    read_redshift_catalog(&redshifts.path, &columns).map(Some).map_err(Error::from)
+}
+
+fn run_lane<B: Backend>(shop: &Shop<'_, B>) -> Result<(Vec<LedgerRow>, StepSeconds)> {
+    let (to_compute, from_read) = sync_channel(CHANNEL_BATCHES);
+    let (to_write, from_compute) = sync_channel(CHANNEL_BATCHES);
+    let (recycle, recycled) = sync_channel(2 * CHANNEL_BATCHES);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || read_units(shop, &to_compute, &recycled));
+        let computer = scope.spawn(move || compute_units(shop, &from_read, &to_write, &recycle));
+        let written = write_units(shop, &from_compute);
+        // A writer that stopped has dropped its receiver; the others then end by themselves.
+        drop(from_compute);
+        let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let compute = computer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let (rows, write) = written?;
+        Ok((rows, StepSeconds { read, compute, write }))
+    })
+}
+
+/// Adds up the time spent between `start` and `stop`, not the waiting.
+#[derive(Default)]
+struct Stopwatch(f64);
+
+impl Stopwatch {
+    fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let start = std::time::Instant::now();
+        let result = work();
+        self.0 += start.elapsed().as_secs_f64();
+        result
+    }
+}
+
+/// Reads unit after unit; ends when there are none left or nobody listens.
+fn read_units<B: Backend>(
+    shop: &Shop<'_, B>,
+    to_compute: &SyncSender<Read>,
+    recycled: &Receiver<CoaddBatch>,
+) -> f64 {
+    let mut watch = Stopwatch::default();
+    loop {
+        let index = shop.next.fetch_add(1, Ordering::Relaxed);
+        let Some(input) = shop.units.get(index) else { break };
+        if read_unit(shop, input, to_compute, recycled, &mut watch).is_err() {
+            break;
+        }
+    }
+    watch.0
+}
+
+/// The other end of the channel is gone: the lane is ending.
+struct Hangup;
+
+fn read_unit<B: Backend>(
+    shop: &Shop<'_, B>,
+    input: &UnitInput,
+    to_compute: &SyncSender<Read>,
+    recycled: &Receiver<CoaddBatch>,
+    watch: &mut Stopwatch,
+) -> std::result::Result<(), Hangup> {
+    let send = |message| to_compute.send(message).map_err(|_| Hangup);
+    let coadd_path = match (&input.broken, &input.coadd) {
+        (Some(reason), _) => return send(Read::Leave(input.clone(), State::Failed, reason.clone())),
+        (None, None) => {
+            let reason = "no coadd file for this redrock".to_owned();
+            return send(Read::Leave(input.clone(), State::MissingUpstream, reason));
+        }
+        (None, Some(path)) => path,
+    };
+    let opened =
+        watch.time(|| UnitContext::open(input.clone(), coadd_path, &shop.plan.run_file, shop.catalog));
+    let (context, mut coadd) = match opened {
+        Ok((context, coadd)) => (Arc::new(context), coadd),
+        Err(error) => return send(Read::Leave(input.clone(), State::Failed, reason_of(&error))),
+    };
+    send(Read::Begin(Arc::clone(&context)))?;
+    let step = shop.plan.run_file.resources.batch_rows;
+    let n_rows = coadd.n_rows();
+    for first in (0..n_rows).step_by(step) {
+        let mut batch = recycled.try_recv().unwrap_or_default();
+        let rows = first..n_rows.min(first + step);
+        if let Err(error) = watch.time(|| coadd.read_rows(rows, &mut batch)) {
+            return send(Read::End(Ending::Failed(reason_of(&error))));
+        }
+        send(Read::Batch(Arc::clone(&context), batch))?;
+    }
+    send(Read::End(Ending::Whole { no_redrock: context.no_redrock }))
+}
+
+/// An error and its causes in one line.
+fn reason_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn compute_units<B: Backend>(
+    shop: &Shop<'_, B>,
+    from_read: &Receiver<Read>,
+    to_write: &SyncSender<Computed>,
+    recycle: &SyncSender<CoaddBatch>,
+) -> f64 {
+    let mut watch = Stopwatch::default();
+    let mut failure = None;
+    for message in from_read {
+        let computed = match message {
+            Read::Begin(context) => Computed::Begin(context),
+            Read::Leave(input, state, reason) => Computed::Leave(input, state, reason),
+            Read::End(ending) => Computed::End(failure.take().map_or(ending, Ending::Failed)),
+            // The unit has failed already: its remaining rows are read and dropped.
+            Read::Batch(..) if failure.is_some() => continue,
+            Read::Batch(context, batch) => {
+                let measured =
+                    watch.time(|| measure_batch(shop.dev, shop.plan, shop.tables, &context, &batch));
+                // A full channel only means that the reader has buffers enough.
+                let _ = recycle.try_send(batch);
+                match measured {
+                    Ok(measured) => Computed::Batch(Box::new(measured)),
+                    Err(error) => {
+                        failure = Some(reason_of(&error));
+                        continue;
+                    }
+                }
+            }
+        };
+        if to_write.send(computed).is_err() {
+            break;
+        }
+    }
+    watch.0
+}
+
+fn write_units<B: Backend>(
+    shop: &Shop<'_, B>,
+    from_compute: &Receiver<Computed>,
+) -> Result<(Vec<LedgerRow>, f64)> {
+    let mut watch = Stopwatch::default();
+    let mut rows = Vec::new();
+    let mut current: Option<UnitOutput<'_>> = None;
+    for message in from_compute {
+        watch.time(|| -> Result<()> {
+            match message {
+                Computed::Begin(context) => {
+                    current =
+                        Some(UnitOutput::begin(shop.plan, context.input.clone(), context.notes.clone()));
+                }
+                Computed::Batch(measured) => {
+                    shop.progress.advance(measured.features.num_rows() as u64);
+                    if let Some(output) = &mut current {
+                        output.append(*measured)?;
+                    }
+                }
+                Computed::Leave(input, state, reason) => {
+                    shop.progress.advance(input.rows);
+                    let output = UnitOutput::begin(shop.plan, input, Vec::new());
+                    rows.push(report_row(output.leave(state, reason, shop.ledger)?));
+                }
+                Computed::End(ending) => {
+                    if let Some(output) = current.take() {
+                        rows.push(report_row(output.end(ending, shop.ledger)?));
+                    }
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok((rows, watch.0))
+}
+
+/// Says in the log what went wrong with a unit, where anything did.
+fn report_row(row: LedgerRow) -> LedgerRow {
+    if row.state.is_partial() {
+        tracing::warn!(unit = %row.unit, state = row.state.name(), reason = row.reason.as_deref(), "unit not done");
+    }
+    for note in &row.notes {
+        tracing::debug!(unit = %row.unit, "{note}");
+    }
+    row
+}
+
+/// Where the features of a unit stand.
+pub fn features_path(run_folder: &Path, unit: &crate::unit::UnitId) -> std::path::PathBuf {
+    let mut path = run_folder.join("features").join(unit.relative_path()).into_os_string();
+    path.push(".parquet");
+    path.into()
+}

@@ -1,0 +1,245 @@
+//! A unit's files: written aside, made visible together, the ledger row last.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use specmill_schemas::{Table, features, spectra};
+
+use crate::class::Class;
+use crate::error::{Error, Result};
+use crate::ledger::{FileRecord, Ledger, LedgerRow, RowCounts, State};
+use crate::plan::Plan;
+use crate::sink::{Footer, TableWriter, WrittenFile};
+use crate::stage::Stage;
+
+use super::measure::Measured;
+use super::unit::UnitInput;
+
+/// Rows per row group: features are narrow, spectra are about 50 kB a row.
+const FEATURE_ROWS_PER_GROUP: usize = 4096;
+const SPECTRA_ROWS_PER_GROUP: usize = 256;
+
+/// The folder for files that are not whole yet.
+const PARTIAL: &str = ".partial";
+
+/// A unit being written.
+pub(super) struct UnitOutput<'a> {
+    plan: &'a Plan,
+    input: UnitInput,
+    notes: Vec<String>,
+    features: Option<TableWriter>,
+    /// In the order of [`Class::ALL`].
+    spectra: [Option<TableWriter>; 3],
+    counts: RowCounts,
+    started: Instant,
+}
+
+/// How a unit's reading and measuring ended.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// All rows passed.
+    Whole {
+        /// Whether redshifts were to come from a redrock file that does not exist.
+        no_redrock: bool,
+    },
+    /// Something went wrong; what was written is discarded.
+    Failed(String),
+}
+
+impl<'a> UnitOutput<'a> {
+    /// Starts a unit; no file is created yet.
+    pub(super) fn begin(plan: &'a Plan, input: UnitInput, notes: Vec<String>) -> Self {
+        Self {
+            plan,
+            input,
+            notes,
+            features: None,
+            spectra: [None, None, None],
+            counts: RowCounts::new(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Adds a batch.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub(super) fn append(&mut self, measured: Measured) -> Result<()> {
+        for (state, reasons) in measured.counts {
+            for (reason, count) in reasons {
+                *self.counts.entry(state).or_default().entry(reason).or_default() += count;
+            }
+        }
+        if self.features.is_none() {
+            self.features =
+                Some(self.create("features", None, &features::table(), FEATURE_ROWS_PER_GROUP)?);
+        }
+        if let Some(writer) = &mut self.features {
+            writer.append(measured.features)?;
+        }
+        for (class, batch) in Class::ALL.into_iter().zip(measured.spectra) {
+            let Some(batch) = batch else { continue };
+            if self.spectra[class.index()].is_none() {
+                let n_bins = i32::try_from(self.plan.rest_grid(class).n_bins()).unwrap_or(i32::MAX);
+                let writer =
+                    self.create("spectra", Some(class), &spectra::table(n_bins), SPECTRA_ROWS_PER_GROUP)?;
+                self.spectra[class.index()] = Some(writer);
+            }
+            if let Some(writer) = &mut self.spectra[class.index()] {
+                writer.append(batch)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn create(
+        &self,
+        folder: &str,
+        class: Option<Class>,
+        table: &Table,
+        rows_per_group: usize,
+    ) -> Result<TableWriter> {
+        let mut path = self.plan.folder.join(folder);
+        path.extend(class.map(Class::name));
+        path.push(self.input.id.relative_path());
+        let mut path = path.into_os_string();
+        path.push(".parquet");
+        let temporary = self.plan.folder.join(PARTIAL);
+        TableWriter::create(&PathBuf::from(path), &temporary, table, rows_per_group, self.footer(class))
+    }
+
+    fn footer(&self, class: Option<Class>) -> Footer {
+        let stage = Stage::Extract;
+        let mut footer = vec![
+            ("specmill.stage", stage.name().to_owned()),
+            ("specmill.stage_version", stage.version().to_string()),
+            ("specmill.stage_hash", self.plan.extract_hash.clone()),
+            ("specmill.code_version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("specmill.unit", self.input.id.to_string()),
+        ];
+        if let Some(class) = class {
+            let grid = self.plan.rest_grid(class);
+            footer.extend([
+                ("specmill.class", class.name().to_owned()),
+                ("grid_log10_first", grid.first_log10().to_string()),
+                ("grid_dlog10", grid.dlog10().to_string()),
+                ("grid_n_pixels", grid.n_bins().to_string()),
+                ("grid_unit", "Angstrom, vacuum, rest frame".to_owned()),
+            ]);
+        }
+        footer.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    /// Ends the unit: its files become visible, then its ledger row.
+    ///
+    /// # Errors
+    /// Where the disk refuses; the ledger then still holds the old account.
+    pub(super) fn end(mut self, ending: Ending, ledger: &Ledger) -> Result<LedgerRow> {
+        let previous = ledger.read(Stage::Extract, &self.input.id)?;
+        let (state, reason, outputs) = match ending {
+            Ending::Whole { no_redrock } => {
+                let writers = self
+                    .features
+                    .take()
+                    .into_iter()
+                    .chain(self.spectra.each_mut().map(Option::take).into_iter().flatten());
+                let written = writers.map(TableWriter::finish).collect::<Result<Vec<_>>>()?;
+                let outputs = commit_all(written, &self.plan.folder)?;
+                let rows: u64 = self.counts.values().flat_map(|reasons| reasons.values()).sum();
+                let (state, reason) = match (no_redrock, rows) {
+                    (true, _) => (State::MissingUpstream, Some("no redrock file for this coadd")),
+                    (false, 0) => (State::Empty, Some("the coadd has no rows")),
+                    (false, _) => (State::Done, None),
+                };
+                (state, reason.map(str::to_owned), outputs)
+            }
+            Ending::Failed(reason) => {
+                self.counts = RowCounts::new();
+                (State::Failed, Some(reason), Vec::new())
+            }
+        };
+        self.account(state, reason, outputs, previous, ledger)
+    }
+
+    /// Settles a unit that was never opened.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub(super) fn leave(self, state: State, reason: String, ledger: &Ledger) -> Result<LedgerRow> {
+        let previous = ledger.read(Stage::Extract, &self.input.id)?;
+        self.account(state, Some(reason), Vec::new(), previous, ledger)
+    }
+
+    fn account(
+        mut self,
+        state: State,
+        reason: Option<String>,
+        outputs: Vec<FileRecord>,
+        previous: Option<LedgerRow>,
+        ledger: &Ledger,
+    ) -> Result<LedgerRow> {
+        let rows_accounted: u64 = self.counts.values().flat_map(|reasons| reasons.values()).sum();
+        // A unit that failed as a whole takes every row the inventory saw with it.
+        let lost = if state == State::Failed { self.input.rows } else { 0 };
+        if lost > 0 {
+            self.counts.entry(State::Failed).or_default().insert("unit_failed".to_owned(), lost);
+        }
+        let row = LedgerRow {
+            stage: Stage::Extract,
+            unit: self.input.id,
+            stage_hash: self.plan.extract_hash.clone(),
+            state,
+            reason,
+            rows_in: rows_accounted + lost,
+            rows: self.counts,
+            inputs: self.input.files,
+            outputs,
+            notes: self.notes,
+            seconds: self.started.elapsed().as_secs_f64(),
+        };
+        remove_stale(previous.as_ref(), &row, &self.plan.folder)?;
+        ledger.commit(&row)?;
+        Ok(row)
+    }
+}
+
+fn commit_all(written: Vec<WrittenFile>, run_folder: &Path) -> Result<Vec<FileRecord>> {
+    written.into_iter().map(|file| file.commit(run_folder)).collect()
+}
+
+/// Removes what an earlier account of the unit left and this one did not replace.
+fn remove_stale(previous: Option<&LedgerRow>, row: &LedgerRow, run_folder: &Path) -> Result<()> {
+    let Some(previous) = previous else { return Ok(()) };
+    for old in &previous.outputs {
+        if row.outputs.iter().any(|new| new.path == old.path) {
+            continue;
+        }
+        match fs_err::remove_file(run_folder.join(&old.path)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::Io { what: "cannot remove a stale output".to_owned(), source: error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether a unit's outputs are all there, with the sizes its account states.
+pub(super) fn outputs_stand(row: &LedgerRow, run_folder: &Path) -> bool {
+    row.outputs.iter().all(|output| {
+        fs_err::metadata(run_folder.join(&output.path)).is_ok_and(|found| found.len() == output.bytes)
+    })
+}
+
+/// Removes the folder of files that are not whole yet, left by a run that was killed.
+///
+/// # Errors
+/// Where the disk refuses.
+pub(super) fn remove_partial(run_folder: &Path) -> Result<()> {
+    match fs_err::remove_dir_all(run_folder.join(PARTIAL)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Io { what: "cannot remove unfinished files".to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
+}

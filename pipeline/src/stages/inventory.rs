@@ -1,0 +1,63 @@
+//! `inventory`: a release tree → `inventory.parquet`.
+
+use std::path::PathBuf;
+
+use crate::config::DigestSetting;
+use crate::error::Result;
+use crate::inventory::{Digest, DigestCache, Inventory, Request};
+use crate::plan::Plan;
+use crate::sink;
+
+/// Digests of files seen before; beside the inventory, because it holds file times.
+const CACHE: &str = "inventory-cache.json";
+
+fn request(plan: &Plan, digest: Digest) -> Request {
+    let input = &plan.run_file.input;
+    Request {
+        roots: if input.files.is_empty() { vec![input.root.clone()] } else { Vec::new() },
+        files: input.files.clone(),
+        specprod: Some(input.specprod.clone()).filter(|name| !name.is_empty()),
+        units: input.units.clone(),
+        digest,
+    }
+}
+
+fn path(plan: &Plan) -> PathBuf {
+    plan.folder.join("inventory.parquet")
+}
+
+/// Takes the inventory and leaves it in the run folder.
+///
+/// # Errors
+/// Where the tree cannot be walked or the run folder cannot be written.
+pub fn run(plan: &Plan) -> Result<Inventory> {
+    let digest = match plan.run_file.input.digest {
+        DigestSetting::Full => Digest::Full,
+        DigestSetting::None => Digest::None,
+    };
+    let cache_path = plan.folder.join(CACHE);
+    let (inventory, cache) = Inventory::take(&request(plan, digest), &DigestCache::read(&cache_path))?;
+    for note in &inventory.notes {
+        tracing::info!("{note}");
+    }
+    inventory.write(&plan.folder)?;
+    sink::write_atomically(&cache_path, cache.to_json().as_bytes())?;
+    Ok(inventory)
+}
+
+/// Looks at the tree without digests and without leaving anything.
+///
+/// # Errors
+/// Where the tree cannot be walked.
+pub fn survey(plan: &Plan) -> Result<Inventory> {
+    let (inventory, _) = Inventory::take(&request(plan, Digest::None), &DigestCache::default())?;
+    Ok(inventory)
+}
+
+/// The inventory an earlier run left.
+///
+/// # Errors
+/// Where there is none, or it cannot be understood.
+pub fn load(plan: &Plan) -> Result<Inventory> {
+    Ok(Inventory::read(&path(plan))?)
+}

@@ -1,0 +1,4 @@
+//! The stages' bodies.
+
+pub mod extract;
+pub mod inventory;
