@@ -17,8 +17,9 @@ pub struct Band {
 
 /// Bits that say why a measured value is missing, or what to know about one that is not.
 ///
-/// A value is missing where any bit other than [`flag::PARTIAL`] stands for it; it is then stored
-/// as 0 with ivar 0.
+/// The sign of a missing value is ivar 0 (with value 0); where there is no ivar, any bit other than
+/// [`flag::PARTIAL`]. A bit says why: it may concern one of an operation's values alone, as
+/// [`flag::CONTINUUM`] does the equivalent width beside a sound flux.
 pub mod flag {
     /// Some band is not wholly on the grid.
     pub const OUT_OF_RANGE: u8 = 1;
@@ -47,14 +48,30 @@ pub(crate) struct Span {
     pub(crate) end: usize,
 }
 
-impl Span {
-    /// Moves a rest-frame band to redshift z.
-    pub(crate) fn new(band: Band, grid: &Grid, z: f64) -> Self {
-        let lo = edge_coordinate(band.lo_aa * (1.0 + z), grid);
-        let hi = edge_coordinate(band.hi_aa * (1.0 + z), grid);
-        Self { lo, hi, first: clamp_to_pixel(lo, grid), end: clamp_to_pixel(hi.ceil(), grid) }
+/// Where rest-frame wavelengths fall: the observed grid and a redshift.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame<'a> {
+    /// The observed grid.
+    pub(crate) grid: &'a Grid,
+    /// Redshift.
+    pub(crate) z: f64,
+}
+
+impl Frame<'_> {
+    /// The band on the pixels.
+    pub(crate) fn span(&self, band: Band) -> Span {
+        let (lo, hi) = (self.edge_coordinate(band.lo_aa), self.edge_coordinate(band.hi_aa));
+        let (first, end) = (clamp_to_pixel(lo, self.grid), clamp_to_pixel(hi.ceil(), self.grid));
+        Span { lo, hi, first, end }
     }
 
+    /// Position of a rest-frame wavelength in edge coordinates.
+    pub(crate) fn edge_coordinate(&self, wave_aa: f64) -> f64 {
+        (wave_aa * (1.0 + self.z) - self.grid.first_aa) / self.grid.step_aa + 0.5
+    }
+}
+
+impl Span {
     /// Whether the whole band lies on the grid.
     pub(crate) fn is_on(&self, grid: &Grid) -> bool {
         self.lo >= 0.0 && self.hi <= grid.n_pixels as f64 && self.lo < self.hi
@@ -212,11 +229,6 @@ impl Pixel {
 #[inline(always)]
 pub(crate) fn is_good(flux: f32, ivar: f32) -> bool {
     ivar > 0.0 && ivar < f32::INFINITY && flux.abs() < f32::INFINITY
-}
-
-/// Position of an observed wavelength in edge coordinates.
-pub(crate) fn edge_coordinate(wave_aa: f64, grid: &Grid) -> f64 {
-    (wave_aa - grid.first_aa) / grid.step_aa + 0.5
 }
 
 /// The integer part of a coordinate, clamped to 0..=n.

@@ -83,8 +83,13 @@ macro_rules! simd_fn {
             fn avx512($($arg: $ty),*) $(-> $ret)? {
                 $body($($arg),*)
             }
+            // Not inlined into callers, where the arguments would lose their freedom from aliasing.
+            #[inline(never)]
+            fn portable($($arg: $ty),*) $(-> $ret)? {
+                $body($($arg),*)
+            }
             match simd.level() {
-                $crate::simd::Level::Portable => $body($($arg),*),
+                $crate::simd::Level::Portable => portable($($arg),*),
                 #[cfg(target_arch = "x86_64")]
                 $crate::simd::Level::Avx2 => {
                     // SAFETY: a `Simd` of this level exists only where the CPU was seen to have it.
@@ -111,5 +116,6 @@ pub(crate) fn keep_if(keep: bool, value: f32) -> f32 {
 /// Whether a pixel counts: flux and ivar finite, ivar positive.
 #[inline(always)]
 pub(crate) fn is_good(flux: f32, ivar: f32) -> bool {
-    flux.is_finite() & ivar.is_finite() & (ivar > 0.0)
+    // Comparisons with NaN are false, and comparisons are vector instructions everywhere.
+    (flux.abs() <= f32::MAX) & (ivar > 0.0) & (ivar <= f32::MAX)
 }

@@ -8,16 +8,34 @@ mod cases;
 #[path = "reference/mod.rs"]
 mod reference;
 
+#[path = "conformance/breaks.rs"]
+mod breaks;
 #[path = "conformance/combine_arms.rs"]
 mod combine_arms;
+#[path = "conformance/continuum.rs"]
+mod continuum;
 #[path = "conformance/extinction.rs"]
 mod extinction;
+#[path = "conformance/indices.rs"]
+mod indices;
+#[path = "conformance/ivar_scale.rs"]
+mod ivar_scale;
+#[path = "conformance/lines.rs"]
+mod lines;
+#[path = "conformance/measured.rs"]
+mod measured;
 #[path = "conformance/median_snr.rs"]
 mod median_snr;
 #[path = "conformance/rest_frame.rs"]
 mod rest_frame;
 #[path = "conformance/same_bits.rs"]
 mod same_bits;
+#[path = "conformance/spectra.rs"]
+mod spectra;
+#[path = "conformance/synthetic.rs"]
+mod synthetic;
+#[path = "conformance/window_snr.rs"]
+mod window_snr;
 
 /// Makes one test per property and device.
 macro_rules! properties {
@@ -75,4 +93,48 @@ properties! {
         bins_outside_the_data_are_missing,
         any_bits_give_finite_output,
         wrong_parameters_are_refused;
+    breaks:
+        agrees_with_the_reference,
+        weighted_break_matches_fastspecfit,
+        flat_f_nu_has_no_break,
+        ends_on_a_pixel_centre_are_harmless,
+        missing_breaks_say_why;
+    continuum:
+        agrees_with_the_reference,
+        agrees_with_the_reference_for_any_length_and_gaps,
+        narrow_lines_leave_the_continuum_alone;
+    indices:
+        agrees_with_the_reference,
+        rectangular_absorption_gives_its_depth_times_its_width,
+        stated_error_is_the_scatter,
+        missing_indices_say_why;
+    ivar_scale:
+        a_known_misstatement_is_found,
+        agrees_with_the_reference,
+        too_little_to_judge_is_said;
+    lines:
+        agrees_with_the_reference,
+        injected_flux_is_recovered_at_any_pixel_phase,
+        stated_errors_are_the_scatter,
+        a_missing_pixel_of_a_smooth_line_is_bridged,
+        missing_lines_say_why;
+    measured:
+        masked_pixel_changes_nothing,
+        one_batch_equals_many,
+        no_rows_give_no_values,
+        permuting_rows_permutes,
+        everything_missing_gives_zero_and_a_flag,
+        extreme_numbers_never_give_nan,
+        any_bits_give_finite_output,
+        scaling_flux_scales_flux_and_leaves_ratios,
+        some_of_everything_is_measured,
+        impossible_requests_are_refused;
+    synthetic:
+        constant_f_nu_gives_that_f_nu,
+        agrees_with_the_reference,
+        uncovered_curves_say_so,
+        impossible_curves_are_refused;
+    window_snr:
+        agrees_with_the_reference,
+        window_half_missing_is_not_measured;
 }

@@ -44,6 +44,11 @@ pub enum Command {
     Inventory(RunArgs),
     /// Say what is done, what is left, what failed and why.
     Status(RunArgs),
+    /// Draw one target of a run: arms, combined spectrum, mask, lines at its redshift, indices.
+    #[command(after_help = "EXAMPLES:
+  specmill show jobs/runs/demo.toml --target 39627640566453451 --out target.png
+  specmill show jobs/runs/demo.toml --target 39627640566453451 --out target.svg")]
+    Show(ShowArgs),
     /// Write simulated DESI files, with the truth beside them.
     #[command(after_help = "EXAMPLES:
   specmill simulate --out sim --targets 2000
@@ -89,6 +94,28 @@ impl RunArgs {
             stages: self.stages.clone(),
         }
     }
+}
+
+/// Which target to draw, and where.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The run file of the run that measured it.
+    pub run_file: PathBuf,
+    /// TARGETID.
+    #[arg(long, allow_negative_numbers = true)]
+    pub target: i64,
+    /// Only in units whose id starts with this.
+    #[arg(long)]
+    pub unit: Option<String>,
+    /// The picture: .png or .svg.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// The release tree, instead of [input] root.
+    #[arg(long)]
+    pub input: Option<PathBuf>,
+    /// The run folder, instead of [output] folder.
+    #[arg(long)]
+    pub run_folder: Option<PathBuf>,
 }
 
 /// What to simulate.

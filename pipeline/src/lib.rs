@@ -18,6 +18,7 @@ pub mod plan;
 mod record;
 mod report;
 pub mod run;
+mod show;
 mod simulate;
 mod sink;
 pub mod stage;

@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::record::{RunRecord, StageRecord};
 use crate::stage::Stage;
 use crate::status::Status;
-use crate::{report, simulate, stages};
+use crate::{report, show, simulate, stages};
 
 /// Carries out a command; errors are printed with their causes and a way out.
 pub fn run(cli: &Cli) -> Exit {
@@ -23,6 +23,7 @@ pub fn run(cli: &Cli) -> Exit {
         Command::Run(args) => execute(args),
         Command::Inventory(args) => inventory(args),
         Command::Status(args) => status(args),
+        Command::Show(args) => show::run(args),
         Command::Simulate(args) => simulate::run(args),
     };
     result.unwrap_or_else(|error| {

@@ -18,7 +18,7 @@ pub fn table(n_pixels: i32) -> Table {
             Field::new("unit", Kind::Text, "unit of work the row belongs to").ucd("meta.id.part").required(),
             Field::new("targetid", Kind::Int64, "DESI target identifier").ucd("meta.id;meta.main").required(),
             Field::new("row", Kind::Int32, "row of the coadd file, from 0").ucd("meta.record").required(),
-            Field::new("z", Kind::Float64, "redshift the spectrum was moved to rest with")
+            Field::new("z", Kind::Float64, "redshift the spectrum was moved to rest with (0 for stars)")
                 .ucd("src.redshift")
                 .required(),
             Field::new(

@@ -18,7 +18,7 @@ use crate::table::{Style, encode_rows, table_hdu};
 use crate::truth::{self, TruthRow};
 
 /// Rows held in memory at once.
-const BLOCK_ROWS: usize = 64;
+const BLOCK_ROWS: usize = 32;
 
 /// What every unit is made with.
 pub(crate) struct Context<'a> {
@@ -87,8 +87,8 @@ impl Layout {
             (0..unit.rows.len()).map(|index| exposures_of(context.cfg.seed, unit, index).len()).sum();
         let mut hdus = vec![
             Hdu::primary(&primary_cards(unit, "coadd")),
-            table_hdu("FIBERMAP", &fibermap::columns(unit, none), n, &fibermap_style(unit.release)),
-            table_hdu("EXP_FIBERMAP", &exposures, exposure_rows as u64, &fibermap_style(unit.release)),
+            table_hdu("FIBERMAP", &fibermap::columns(unit, none), n, &style(unit.release, true)),
+            table_hdu("EXP_FIBERMAP", &exposures, exposure_rows as u64, &style(unit.release, false)),
         ];
         let mut arms = [0; 3];
         for (slot, arm) in arms.iter_mut().zip(&ARMS) {
@@ -100,17 +100,18 @@ impl Layout {
             }
         }
         let scores = hdus.len();
-        hdus.push(table_hdu("SCORES", &scores_columns(unit.release, none), n, &Style::default()));
+        hdus.push(table_hdu("SCORES", &scores_columns(unit.release, none), n, &style(unit.release, false)));
         Self { hdus, arms, scores }
     }
 }
 
-fn fibermap_style(release: Release) -> Style {
-    Style {
-        null_junk: false,
-        units: release == Release::Dr2,
-        extra: vec![("ENCODING".into(), "ascii".into())],
+/// Style of a table; the coadd's FIBERMAP also announces long strings.
+fn style(release: Release, fibermap: bool) -> Style {
+    let mut extra: Vec<(String, Value)> = vec![("ENCODING".into(), "ascii".into())];
+    if fibermap {
+        extra.push(("LONGSTRN".into(), "OGIP 1.0".into()));
     }
+    Style { null_junk: false, units: release == Release::Dr2, extra }
 }
 
 /// WAVELENGTH, FLUX, IVAR and MASK of one arm.

@@ -72,7 +72,7 @@ pub(crate) fn vacuum_aa(air_aa: f64) -> f64 {
 /// A spectrum that can be integrated over a rest-frame band.
 pub(crate) trait Integrable {
     /// ∫ g(λ, F) dλ over the rest-frame band, or nothing where the spectrum does not cover it.
-    fn integral(&self, band: [f64; 2], g: &dyn Fn(f64, f64) -> f64) -> Option<f64>;
+    fn integral(&self, band: [f64; 2], g: impl Fn(f64, f64) -> f64) -> Option<f64>;
 }
 
 /// A fine spectrum, trusted only where the spectrograph looks.
@@ -82,7 +82,7 @@ pub(crate) struct Covered<'a> {
 }
 
 impl Integrable for Covered<'_> {
-    fn integral(&self, band: [f64; 2], g: &dyn Fn(f64, f64) -> f64) -> Option<f64> {
+    fn integral(&self, band: [f64; 2], g: impl Fn(f64, f64) -> f64) -> Option<f64> {
         let inside = band[0] >= self.rest_aa[0] && band[1] <= self.rest_aa[1];
         inside.then(|| self.fine.integrate(band[0], band[1], g))
     }
@@ -96,7 +96,7 @@ pub(crate) struct Pixels<'a> {
 }
 
 impl Integrable for Pixels<'_> {
-    fn integral(&self, band: [f64; 2], g: &dyn Fn(f64, f64) -> f64) -> Option<f64> {
+    fn integral(&self, band: [f64; 2], g: impl Fn(f64, f64) -> f64) -> Option<f64> {
         let first = self.edges_aa.partition_point(|&edge| edge <= band[0]);
         let last = self.edges_aa.partition_point(|&edge| edge < band[1]);
         if first == 0 || last >= self.edges_aa.len() {
@@ -111,20 +111,20 @@ impl Integrable for Pixels<'_> {
     }
 }
 
-fn mean(spectrum: &dyn Integrable, band: [f64; 2]) -> Option<f64> {
-    Some(spectrum.integral(band, &|_, flux| flux)? / (band[1] - band[0]))
+fn mean(spectrum: &impl Integrable, band: [f64; 2]) -> Option<f64> {
+    Some(spectrum.integral(band, |_, flux| flux)? / (band[1] - band[0]))
 }
 
 impl Lick {
     /// The index of a spectrum.
-    pub(crate) fn measure(&self, spectrum: &dyn Integrable) -> Option<f64> {
+    pub(crate) fn measure(&self, spectrum: &impl Integrable) -> Option<f64> {
         let shifted = |band: [f64; 2]| band.map(vacuum_aa);
         let (band, blue, red) = (shifted(self.band), shifted(self.blue), shifted(self.red));
         let (low, high) = (mean(spectrum, blue)?, mean(spectrum, red)?);
         let (x0, x1) = (0.5 * (blue[0] + blue[1]), 0.5 * (red[0] + red[1]));
         let line = |wave: f64| low + (high - low) * (wave - x0) / (x1 - x0);
         let width = band[1] - band[0];
-        let ratio = spectrum.integral(band, &|wave, flux| flux / line(wave))? / width;
+        let ratio = spectrum.integral(band, |wave, flux| flux / line(wave))? / width;
         match self.kind {
             Kind::Angstrom => Some(width * (1.0 - ratio)),
             Kind::Magnitude if ratio > 0.0 => Some(-2.5 * libm::log10(ratio)),
@@ -135,9 +135,9 @@ impl Lick {
 
 /// D4000: narrow (Balogh et al. 1999) and wide (Bruzual 1983), plain means of f_ν. The published
 /// limits are taken as vacuum, as FastSpecFit does.
-pub(crate) fn breaks(spectrum: &dyn Integrable) -> [Option<f64>; 2] {
+pub(crate) fn breaks(spectrum: &impl Integrable) -> [Option<f64>; 2] {
     let mean_nu = |band: [f64; 2]| {
-        let sum = spectrum.integral(band, &|wave, flux| flux * wave * wave)?;
+        let sum = spectrum.integral(band, |wave, flux| flux * wave * wave)?;
         Some(sum / (band[1] - band[0]))
     };
     [([3850.0, 3950.0], [4000.0, 4100.0]), ([3750.0, 3950.0], [4050.0, 4250.0])]

@@ -139,16 +139,19 @@ fn draw_clouds(draw: &mut Draw, z: f64) -> Vec<Cloud> {
     if high <= low {
         return Vec::new();
     }
-    let count = crate::narrow::index_of((high - low) / 9.0);
-    (0..count)
-        .map(|_| {
-            let observed_aa = draw.range(low, high);
-            let sigma_kms = draw.range(18.0, 40.0);
-            // Few clouds are opaque: the depth follows a steep power law.
-            let tau = 0.12 / libm::pow(1.0 - 0.97 * draw.uniform(), 0.9);
-            Cloud { observed_aa, sigma_aa: observed_aa * sigma_kms / C_KMS, depth: tau }
-        })
-        .collect()
+    // A candidate every 1.3 Å; the number that exist grows as (1+z)^2.5.
+    let candidates = crate::narrow::index_of((high - low) / 1.3);
+    let mut clouds = Vec::new();
+    for _ in 0..candidates {
+        let observed_aa = draw.range(low, high);
+        let sigma_kms = draw.range(18.0, 40.0);
+        // Few clouds are opaque: the depth follows a steep power law.
+        let depth = 0.25 / libm::pow(1.0 - 0.97 * draw.uniform(), 0.9);
+        if draw.uniform() < libm::pow(observed_aa / (4.3 * LYMAN_ALPHA_AA), 2.5) {
+            clouds.push(Cloud { observed_aa, sigma_aa: observed_aa * sigma_kms / C_KMS, depth });
+        }
+    }
+    clouds
 }
 
 fn draw_lines(draw: &mut Draw, source: &Source) -> Vec<Emission> {

@@ -309,3 +309,66 @@ fn no_fit(row: &Row) -> Fit {
         method: "NONE",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Release, SimulateConfig};
+    use crate::noise::MASKED_WITH_IVAR;
+    use crate::plan;
+
+    #[test]
+    fn pulls_of_good_pixels_are_standard_normal() {
+        let n = 24;
+        let cfg = SimulateConfig {
+            releases: vec![Release::Dr2],
+            targets_per_unit: n,
+            ..SimulateConfig::new("unused", n)
+        };
+        let units = plan::plan(&cfg);
+        let (sampler, sky) = (crate::sampler::shared(), Sky::new());
+        let (mut count, mut sum, mut square, mut masked) = (0.0, 0.0, 0.0, 0.0);
+        for index in 0..n {
+            let observed = observe_row(cfg.seed, sampler, &sky, &units[0], index);
+            for (data, truth) in observed.arms.iter().zip(&observed.noiseless.flux) {
+                for (p, model) in truth.iter().enumerate() {
+                    let ivar = f64::from(data.ivar[p]);
+                    if ivar > 0.0 && data.mask[p] != 0 {
+                        masked += 1.0;
+                    } else if ivar > 0.0 {
+                        let pull = (f64::from(data.flux[p]) - model) * ivar.sqrt();
+                        count += 1.0;
+                        sum += pull;
+                        square += pull * pull;
+                    }
+                }
+            }
+        }
+        assert!(count > 1e5);
+        // Five standard errors of the mean, of the variance, and of a Poisson count.
+        assert!((sum / count).abs() < 5.0 / count.sqrt(), "{}", sum / count);
+        assert!((square / count - 1.0).abs() < 5.0 * (2.0 / count).sqrt(), "{}", square / count);
+        let expected = MASKED_WITH_IVAR * count;
+        assert!((masked - expected).abs() < 5.0 * expected.sqrt(), "{masked} {expected}");
+    }
+
+    #[test]
+    fn a_dead_row_has_no_data_and_says_so() {
+        let cfg = SimulateConfig { releases: vec![Release::Edr], ..SimulateConfig::new("unused", 5) };
+        let mut unit = plan::plan(&cfg).remove(0);
+        unit.rows[2].dead = true;
+        let observed = observe_row(1, crate::sampler::shared(), &Sky::new(), &unit, 2);
+        for data in &observed.arms {
+            assert!(data.flux.iter().chain(&data.ivar).all(|value| *value == 0.0));
+            assert!(data.mask.iter().all(|bits| *bits == 0));
+        }
+        assert_ne!(observed.record.fiberstatus, 0);
+        assert_eq!(observed.record.fit.zwarn & (1 << 9), 1 << 9);
+    }
+
+    #[test]
+    fn median_of_an_even_count_averages_the_middle_two() {
+        assert!((median(vec![4.0, 1.0, 3.0, 2.0]) - 2.5).abs() < 1e-15);
+        assert!((median(vec![9.0, 1.0, 3.0]) - 3.0).abs() < 1e-15);
+    }
+}

@@ -148,3 +148,10 @@ fn filter_norm(edges: &[f64; 4]) -> f64 {
     let scale = 3.631e-29 * C_KMS * 1e13 / 1e-17;
     (0..7781).map(|i| 3600.0 + 0.8 * f64::from(i)).map(|wave| filter(edges, wave) / wave).sum::<f64>() * scale
 }
+
+/// One sampler for all tests: building the templates takes longer than most of them.
+#[cfg(test)]
+pub(crate) fn shared() -> &'static Sampler {
+    static SHARED: std::sync::OnceLock<Sampler> = std::sync::OnceLock::new();
+    SHARED.get_or_init(Sampler::new)
+}

@@ -129,3 +129,39 @@ fn filled(mut unit: Unit, wishes: &[Wish]) -> Unit {
     }
     unit
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_in_the_repository_is_what_this_code_writes() {
+        let here = tempfile::tempdir().unwrap();
+        let report = write_samples(here.path()).unwrap();
+        assert_eq!((report.units, report.targets, report.repeats), (6, 14, 1));
+        // What the repository can afford.
+        assert!(report.bytes <= 7_759_462, "{}", report.bytes);
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for path in &report.files {
+            let name = path.strip_prefix(here.path()).unwrap();
+            let (ours, theirs) = (fs_err::read(path).unwrap(), fs_err::read(kept.join(name)).unwrap());
+            assert!(ours == theirs, "{} differs: write the sample anew", name.display());
+        }
+    }
+
+    #[test]
+    fn the_sample_holds_every_class_and_one_target_twice() {
+        let units = units();
+        let rows: Vec<Row> = units.iter().flat_map(|unit| unit.rows.clone()).collect();
+        for label in ["galaxy", "qso", "star", "sky"] {
+            assert!(rows.iter().any(|row| row.class.label() == label && !row.dead), "{label}");
+        }
+        for kind in ["star_forming", "quiescent", "post_starburst", "seyfert", "plain", "bal"] {
+            assert!(rows.iter().any(|row| row.class.sublabel() == kind && !row.dead), "{kind}");
+        }
+        assert_eq!(rows.iter().filter(|row| row.dead).count(), 2);
+        assert_eq!(units[2].rows[0].targetid, units[3].rows[0].targetid);
+        assert_eq!(units[2].place, units[3].place);
+        assert_ne!(units[2].survey, units[3].survey);
+    }
+}

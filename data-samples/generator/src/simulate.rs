@@ -158,7 +158,7 @@ mod tests {
             resolution: Resolution::Full,
             repeat_fraction: 0.2,
             threads: Some(threads),
-            ..SimulateConfig::new(out, 36)
+            ..SimulateConfig::new(out, 72)
         }
     }
 
@@ -168,7 +168,7 @@ mod tests {
         let first = simulate(&small(one.path(), 1)).unwrap();
         let second = simulate(&small(three.path(), 3)).unwrap();
         assert_eq!(first.files.len(), second.files.len());
-        assert_eq!((first.targets, first.repeats), (36, second.repeats));
+        assert_eq!((first.targets, first.repeats), (72, second.repeats));
         assert!(first.repeats > 0);
         for (a, b) in first.files.iter().zip(&second.files) {
             assert_eq!(a.strip_prefix(one.path()).unwrap(), b.strip_prefix(three.path()).unwrap());

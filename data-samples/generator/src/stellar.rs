@@ -4,7 +4,7 @@
 //! a Gaussian that takes away a share of the light. The features are those the Lick indices
 //! measure; depths are chosen so that D4000 and the indices fall where real galaxies lie.
 
-use crate::template::{Library, Nodes, Template};
+use crate::template::{Library, Nodes};
 
 /// Speed of light in km/s.
 pub(crate) const C_KMS: f64 = 299_792.458;
@@ -37,8 +37,8 @@ pub(crate) const POPULATIONS: [Population; 7] = [
     population("500 Myr", 9_300.0, [0.45, 0.06, 1.00, 0.12, 90.0]),
     population("1.5 Gyr", 7_300.0, [0.25, 0.14, 0.62, 0.35, 110.0]),
     population("4 Gyr", 5_800.0, [0.08, 0.24, 0.25, 0.70, 130.0]),
-    population("10 Gyr", 4_900.0, [0.03, 0.30, 0.12, 0.90, 170.0]),
-    population("10 Gyr, metal rich", 4_700.0, [0.02, 0.34, 0.10, 1.08, 250.0]),
+    population("10 Gyr", 4_900.0, [0.03, 0.25, 0.12, 0.90, 170.0]),
+    population("10 Gyr, metal rich", 4_700.0, [0.02, 0.29, 0.10, 1.08, 250.0]),
 ];
 
 /// Kinds of stars, hottest first; names as Redrock's subtypes.
@@ -152,7 +152,7 @@ impl Population {
         list
     }
 
-    fn template(&self, nodes: &Nodes) -> Template {
+    fn template(&self, nodes: &Nodes) -> Vec<f64> {
         let mut flux: Vec<f64> = nodes.wave_aa.iter().map(|&wave| self.smooth(wave)).collect();
         for (centre, depth, sigma) in self.features() {
             // Beyond seven σ less than 3e-11 of the depth is left.
@@ -163,14 +163,14 @@ impl Population {
                 *value *= 1.0 - depth * libm::exp(-0.5 * t * t);
             }
         }
-        Template::new(nodes, flux)
+        flux
     }
 }
 
 fn library(populations: &[Population], low_aa: f64, high_aa: f64) -> Library {
     let nodes = Nodes::new(low_aa, high_aa);
-    let templates = populations.iter().map(|population| population.template(&nodes)).collect();
-    Library { nodes, templates }
+    let fluxes = populations.iter().map(|population| population.template(&nodes)).collect();
+    Library::new(nodes, fluxes)
 }
 
 /// What galaxies are mixed from: 1300–9900 Å, so redshifts −0.005 to 1.76.

@@ -54,38 +54,45 @@ impl Nodes {
     }
 }
 
-/// One spectrum on the nodes, with its running integral.
-pub(crate) struct Template {
-    pub(crate) flux: Vec<f64>,
-    integral: Vec<f64>,
-}
-
-impl Template {
-    pub(crate) fn new(nodes: &Nodes, flux: Vec<f64>) -> Self {
-        let mut integral = Vec::with_capacity(flux.len());
-        let mut sum = 0.0;
-        integral.push(sum);
-        for (wave, value) in nodes.wave_aa.windows(2).zip(flux.windows(2)) {
-            sum += 0.5 * (value[0] + value[1]) * (wave[1] - wave[0]);
-            integral.push(sum);
-        }
-        Self { flux, integral }
-    }
-
-    /// ∫ from the first node to `place`.
-    pub(crate) fn integral_to(&self, place: Place) -> f64 {
-        let (low, high) = (self.flux[place.node], self.flux[place.node + 1]);
-        self.integral[place.node] + place.beyond_aa * (low + 0.5 * (high - low) * place.share)
-    }
-}
-
-/// Templates on common nodes.
+/// Templates on common nodes. Flux and running integral of all templates lie side by side, node by
+/// node, so that a pixel edge touches one stretch of memory.
 pub(crate) struct Library {
     pub(crate) nodes: Nodes,
-    pub(crate) templates: Vec<Template>,
+    templates: usize,
+    /// Flux and integral from the first node, per node and template.
+    table: Vec<[f64; 2]>,
+    /// The fluxes again, template by template, for long stretches.
+    fluxes: Vec<Vec<f64>>,
 }
 
 impl Library {
+    /// Tabulates `fluxes`, each given at the nodes.
+    pub(crate) fn new(nodes: Nodes, fluxes: Vec<Vec<f64>>) -> Self {
+        let templates = fluxes.len();
+        let mut table = Vec::with_capacity(nodes.wave_aa.len() * templates);
+        let mut sums = vec![0.0; templates];
+        for k in 0..nodes.wave_aa.len() {
+            for (flux, sum) in fluxes.iter().zip(&mut sums) {
+                if k > 0 {
+                    *sum += 0.5 * (flux[k - 1] + flux[k]) * (nodes.wave_aa[k] - nodes.wave_aa[k - 1]);
+                }
+                table.push([flux[k], *sum]);
+            }
+        }
+        Self { nodes, templates, table, fluxes }
+    }
+
+    /// ∫ Σ weight·template from the first node to `place`.
+    fn integral_to(&self, place: Place, used: &[(usize, f64)]) -> f64 {
+        let here = &self.table[place.node * self.templates..(place.node + 2) * self.templates];
+        let mut sum = 0.0;
+        for &(template, weight) in used {
+            let ([low, integral], [high, _]) = (here[template], here[template + self.templates]);
+            sum += weight * (integral + place.beyond_aa * (low + 0.5 * (high - low) * place.share));
+        }
+        sum
+    }
+
     /// Mean of Σ weight·template in each pixel between neighbouring `edges_aa` (observed, with their
     /// logarithms) of an object at redshift `z`.
     pub(crate) fn pixel_means(
@@ -97,11 +104,10 @@ impl Library {
     ) -> Vec<f64> {
         let stretch = 1.0 + z;
         let ln_stretch = libm::log(stretch);
-        let used: Vec<(f64, &Template)> =
-            weights.iter().copied().zip(&self.templates).filter(|(weight, _)| *weight > 0.0).collect();
+        let used: Vec<(usize, f64)> =
+            weights.iter().copied().enumerate().filter(|(_, weight)| *weight > 0.0).collect();
         let integral = |edge: f64, ln_edge: f64| {
-            let place = self.nodes.place(edge / stretch, ln_edge - ln_stretch);
-            used.iter().map(|(weight, template)| weight * template.integral_to(place)).sum::<f64>()
+            self.integral_to(self.nodes.place(edge / stretch, ln_edge - ln_stretch), &used)
         };
         let mut before = integral(edges_aa[0], ln_edges[0]);
         let mut means = Vec::with_capacity(edges_aa.len() - 1);
@@ -118,8 +124,8 @@ impl Library {
         let first = self.nodes.first_at(low_aa).saturating_sub(2);
         let last = (self.nodes.first_at(high_aa) + 2).min(self.nodes.wave_aa.len());
         let mut flux = vec![0.0; last - first];
-        for (weight, template) in weights.iter().zip(&self.templates).filter(|(weight, _)| **weight > 0.0) {
-            for (sum, value) in flux.iter_mut().zip(&template.flux[first..last]) {
+        for (weight, template) in weights.iter().zip(&self.fluxes).filter(|(weight, _)| **weight > 0.0) {
+            for (sum, value) in flux.iter_mut().zip(&template[first..last]) {
                 *sum += weight * value;
             }
         }
@@ -165,8 +171,7 @@ mod tests {
     fn ramp() -> Library {
         let nodes = Nodes::new(3000.0, 4000.0);
         let flux: Vec<f64> = nodes.wave_aa.iter().map(|wave| 2.0 * wave).collect();
-        let templates = vec![Template::new(&nodes, flux)];
-        Library { nodes, templates }
+        Library::new(nodes, vec![flux])
     }
 
     #[test]

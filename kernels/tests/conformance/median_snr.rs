@@ -68,8 +68,11 @@ pub(crate) fn zeros_count_and_the_middle_two_are_averaged<B: Backend>(dev: &B) {
     ];
     for (flux, ivar, expected) in cases {
         let snr = median_snr(dev, &one_arm(flux.clone(), ivar), &all)[0];
+        // sqrt(0.8) and the result round to f64 and f32.
         assert!((f64::from(snr) * per_pixel - expected).abs() <= 6e-8 * expected, "{flux:?} gives {snr}");
     }
+    let negative_zero = median_snr(dev, &one_arm(vec![-0.0], vec![1.0]), &all);
+    assert_eq!(to_bits(&negative_zero[..1]), [0]);
 }
 
 pub(crate) fn mask_plays_no_part<B: Backend>(dev: &B) {

@@ -31,6 +31,7 @@ fn everything(dev: &Cpu) -> Vec<u32> {
     }
     let snr_sa = dev.median_snr_arms(&arms, &case.grid, &SnrRanges::default()).expect("the case is valid");
     bits.extend(to_bits(&snr_sa));
+    bits.extend(crate::measured::bits(dev));
     bits
 }
 

@@ -12,25 +12,29 @@ VERSION = "3.6.1"
 N_PIXELS = 3200
 
 
-class Draws:
-    """The generator of tests/windows/mod.rs."""
+class Draw:
+    """SplitMix64, as in tests/conformance/cases.rs."""
 
     def __init__(self, seed):
         self.state = seed
 
-    def uniform(self):
-        self.state = (self.state * 6364136223846793005 + 1442695040888963407) % 2**64
-        return (self.state >> 32) / 2**32
+    def unit(self):
+        mask = 2**64 - 1
+        self.state = (self.state + 0x9E3779B97F4A7C15) & mask
+        x = self.state
+        x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & mask
+        return ((x ^ (x >> 31)) >> 11) / 2**53
 
 
 def spectrum(seed):
-    draws = Draws(seed)
+    draw = Draw(seed)
     flux, ivar = np.zeros(N_PIXELS, np.float32), np.zeros(N_PIXELS, np.float32)
     for p in range(N_PIXELS):
         base = 1.0 + p / 4096.0
-        sigma = 0.125 + 0.25 * draws.uniform()
-        noise = draws.uniform() + draws.uniform() + draws.uniform() - 1.5
-        missing = draws.uniform() < 0.02
+        sigma = 0.125 + 0.25 * draw.unit()
+        noise = draw.unit() + draw.unit() + draw.unit() - 1.5
+        missing = draw.unit() < 0.02
         flux[p] = base + 2.0 * sigma * noise
         ivar[p] = 0.0 if missing else 1.0 / (sigma * sigma)
     return flux.astype(float), ivar.astype(float)

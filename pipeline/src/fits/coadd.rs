@@ -98,12 +98,13 @@ impl CoaddFile {
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, FitsError> {
         let source = Source::open(path, options)?;
         let keywords = CoaddKeywords::read(&source);
-        let n_rows = usize::try_from(coadd_rows(&source)?).expect("a table inside a file on this machine");
+        let rows = count_rows(&source)?;
         let mut handle = Handle::open(&source)?;
         let mut arms = [None, None, None];
         for (arm, name) in arms.iter_mut().zip(ARMS) {
-            *arm = open_arm(&source, &mut handle, name, n_rows)?;
+            *arm = open_arm(&source, &mut handle, name, rows)?;
         }
+        let n_rows = usize::try_from(rows).expect("a table inside a file on this machine");
         Ok(Self { source, handle, keywords, n_rows, arms })
     }
 
@@ -185,8 +186,17 @@ impl CoaddKeywords {
     }
 }
 
-/// The number of targets; refuses files whose rows are something else.
+/// The number of targets, after checking all that headers can tell of a coadd.
 pub(crate) fn coadd_rows(source: &Source) -> Result<u64, FitsError> {
+    let rows = count_rows(source)?;
+    for arm in ARMS {
+        find_arm(source, arm, rows)?;
+    }
+    Ok(rows)
+}
+
+/// The number of targets; refuses files whose rows are something else.
+fn count_rows(source: &Source) -> Result<u64, FitsError> {
     let has_arm = ARMS.iter().any(|arm| source.find(&format!("{arm}_FLUX")).is_some());
     let Some(hdu) = source.find("FIBERMAP") else {
         return Err(if has_arm {
@@ -216,13 +226,17 @@ fn no_arm(source: &Source) -> FitsError {
     FitsError::NoArm { path: source.path().to_owned(), found }
 }
 
-/// Checks the HDUs of one arm; `None` where the file has no FLUX (or no rows and no WAVELENGTH) for it.
-fn open_arm(
-    source: &Source,
-    handle: &mut Handle,
-    name: &str,
-    n_rows: usize,
-) -> Result<Option<Arm>, FitsError> {
+/// The HDUs of one arm, checked as far as headers go.
+struct ArmHdus<'a> {
+    n_pixels: usize,
+    wavelength: &'a HduInfo,
+    flux: Option<&'a HduInfo>,
+    ivar: Option<&'a HduInfo>,
+    mask: Option<&'a HduInfo>,
+}
+
+/// Finds the HDUs of one arm; `None` where the file has no FLUX (or no rows and no WAVELENGTH) for it.
+fn find_arm<'a>(source: &'a Source, name: &str, n_rows: u64) -> Result<Option<ArmHdus<'a>>, FitsError> {
     let flux = source.find(&format!("{name}_FLUX"));
     let wavelength_name = format!("{name}_WAVELENGTH");
     let wavelength = match (flux, source.find(&wavelength_name)) {
@@ -231,20 +245,39 @@ fn open_arm(
         (Some(_), None) => return source.require(&wavelength_name).map(|_| None),
         (_, Some(hdu)) => hdu,
     };
-    let layout = read_layout(source, handle, wavelength)?;
-    let ivar = source.find(&format!("{name}_IVAR"));
+    let n_pixels = count_pixels(source, wavelength)?;
+    let ivar_name = format!("{name}_IVAR");
+    let ivar = source.find(&ivar_name);
     if n_rows > 0 && ivar.is_none() {
-        return source.require(&format!("{name}_IVAR")).map(|_| None);
+        return source.require(&ivar_name).map(|_| None);
     }
     let mask = source.find(&format!("{name}_MASK"));
     for hdu in [flux, ivar, mask].into_iter().flatten() {
-        check_shape(source, hdu, n_rows, layout.n_pixels)?;
+        check_shape(source, hdu, n_rows, n_pixels)?;
     }
     if let Some(hdu) = mask {
         check_mask(source, hdu)?;
     }
+    Ok(Some(ArmHdus { n_pixels, wavelength, flux, ivar, mask }))
+}
+
+/// The pixels of an arm, from the shape of its wavelengths.
+fn count_pixels(source: &Source, hdu: &HduInfo) -> Result<usize, FitsError> {
+    let shape = &image_info(source, hdu)?.shape;
+    let n_pixels = match shape.as_slice() {
+        &[n] => usize::try_from(n).ok().filter(|n| (1..=Grid::DESI.n_pixels).contains(n)),
+        _ => None,
+    };
+    let expected = || format!("one axis of 1 to {} pixels", Grid::DESI.n_pixels);
+    n_pixels.ok_or_else(|| wrong_shape(source, hdu, &expected(), shape))
+}
+
+/// Checks one arm and finds its place on the grid.
+fn open_arm(source: &Source, handle: &mut Handle, name: &str, n_rows: u64) -> Result<Option<Arm>, FitsError> {
+    let Some(hdus) = find_arm(source, name, n_rows)? else { return Ok(None) };
+    let layout = read_layout(source, handle, hdus.wavelength, hdus.n_pixels)?;
     let index = |hdu: Option<&HduInfo>| hdu.map(|hdu| hdu.index);
-    Ok(Some(Arm { layout, flux: index(flux), ivar: index(ivar), mask: index(mask) }))
+    Ok(Some(Arm { layout, flux: index(hdus.flux), ivar: index(hdus.ivar), mask: index(hdus.mask) }))
 }
 
 fn image_info<'a>(source: &Source, hdu: &'a HduInfo) -> Result<&'a ImageInfo, FitsError> {
@@ -265,10 +298,10 @@ fn wrong_shape(source: &Source, hdu: &HduInfo, expected: &str, actual: &[u64]) -
     }
 }
 
-fn check_shape(source: &Source, hdu: &HduInfo, n_rows: usize, n_pixels: usize) -> Result<(), FitsError> {
+fn check_shape(source: &Source, hdu: &HduInfo, n_rows: u64, n_pixels: usize) -> Result<(), FitsError> {
     let shape = &image_info(source, hdu)?.shape;
     let empty = n_rows == 0 && (shape.is_empty() || shape.contains(&0));
-    if empty || *shape == [n_rows as u64, n_pixels as u64] {
+    if empty || *shape == [n_rows, n_pixels as u64] {
         return Ok(());
     }
     Err(wrong_shape(source, hdu, &format!("[{n_rows}, {n_pixels}]"), shape))
@@ -296,16 +329,12 @@ fn check_mask(source: &Source, hdu: &HduInfo) -> Result<(), FitsError> {
 }
 
 /// Reads an arm's wavelengths and finds its place on the combined grid.
-fn read_layout(source: &Source, handle: &mut Handle, hdu: &HduInfo) -> Result<ArmLayout, FitsError> {
-    let shape = &image_info(source, hdu)?.shape;
-    let n_pixels = match shape.as_slice() {
-        &[n] => usize::try_from(n).ok().filter(|n| (1..=Grid::DESI.n_pixels).contains(n)),
-        _ => None,
-    };
-    let Some(n_pixels) = n_pixels else {
-        let expected = format!("one axis of 1 to {} pixels", Grid::DESI.n_pixels);
-        return Err(wrong_shape(source, hdu, &expected, shape));
-    };
+fn read_layout(
+    source: &Source,
+    handle: &mut Handle,
+    hdu: &HduInfo,
+    n_pixels: usize,
+) -> Result<ArmLayout, FitsError> {
     let mut wave_aa = vec![0.0_f64; n_pixels];
     handle.read_pixels(hdu, 0, &mut wave_aa)?;
     let first_pixel = first_pixel(wave_aa[0], n_pixels);

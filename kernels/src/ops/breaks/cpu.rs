@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{BreakBands, Breaks, END_TOLERANCE, MIN_GOOD, PAD_AA};
-use crate::band::{Row, Span, check_bands, check_rows, clamp_to_pixel, flag, span_sums, stored};
+use crate::band::{Frame, Row, Span, check_bands, check_rows, clamp_to_pixel, flag, span_sums, stored};
 use crate::lanes::fold_many_f64;
 use crate::simd::simd_fn;
 use crate::{Band, Cpu, Grid, KernelError, SpectraBatch};
@@ -63,7 +63,7 @@ pub(crate) fn measure_breaks(
                 Points::default,
                 |points, (ratios_i, &(s, z))| {
                     let row = Row::of(&observed.flux_sp, &observed.ivar_sp, grid.n_pixels, s);
-                    measure_row(cpu.simd(), &row, grid, z, breaks, points, ratios_i);
+                    measure_row(cpu.simd(), &row, Frame { grid, z }, breaks, points, ratios_i);
                 },
             );
         });
@@ -81,8 +81,7 @@ pub(crate) fn measure_breaks(
 simd_fn! {
     fn measure_row(
         row: &Row,
-        grid: &Grid,
-        z: f64,
+        frame: Frame,
         breaks: &[BreakBands],
         points: &mut Points,
         ratios_i: &mut [[Ratio; 2]],
@@ -92,22 +91,22 @@ simd_fn! {
 #[inline(always)]
 fn measure_row_body(
     row: &Row,
-    grid: &Grid,
-    z: f64,
+    frame: Frame,
     breaks: &[BreakBands],
     points: &mut Points,
     ratios_i: &mut [[Ratio; 2]],
 ) {
     for (ratios, bands) in ratios_i.iter_mut().zip(breaks) {
-        *ratios = measure(row, grid, z, bands, points);
+        *ratios = measure(row, frame, bands, points);
     }
 }
 
 /// The plain and the weighted ratio of one spectrum.
 #[inline(always)]
-fn measure(row: &Row, grid: &Grid, z: f64, bands: &BreakBands, points: &mut Points) -> [Ratio; 2] {
-    let sides = [bands.blue, bands.red].map(|band| (band, Span::new(band, grid, z)));
-    let padded = sides.map(|(band, _)| padded_pixels(band, grid, z));
+fn measure(row: &Row, frame: Frame, bands: &BreakBands, points: &mut Points) -> [Ratio; 2] {
+    let grid = frame.grid;
+    let sides = [bands.blue, bands.red].map(|band| (band, frame.span(band)));
+    let padded = sides.map(|(band, _)| padded_pixels(band, frame));
     let missing = |flag| [Ratio { flag, ..Ratio::default() }; 2];
     let [Some(blue_pad), Some(red_pad)] = padded else { return missing(flag::OUT_OF_RANGE) };
     if [blue_pad, red_pad].iter().any(|&pixels| too_few_good(row, pixels)) {
@@ -125,9 +124,9 @@ fn measure(row: &Row, grid: &Grid, z: f64, bands: &BreakBands, points: &mut Poin
 
 /// First and one-past-last pixel whose centre lies strictly inside the padded band, where the
 /// grid reaches beyond it on both sides.
-fn padded_pixels(band: Band, grid: &Grid, z: f64) -> Option<(usize, usize)> {
+fn padded_pixels(band: Band, frame: Frame) -> Option<(usize, usize)> {
     let padded = Band { lo_aa: band.lo_aa - PAD_AA, hi_aa: band.hi_aa + PAD_AA };
-    let Span { lo, hi, .. } = Span::new(padded, grid, z);
+    let (Span { lo, hi, .. }, grid) = (frame.span(padded), frame.grid);
     let on_grid = lo >= 0.5 && hi <= grid.n_pixels as f64 - 0.5;
     on_grid.then(|| (clamp_to_pixel((lo + 0.5).floor(), grid), clamp_to_pixel((hi - 0.5).ceil(), grid)))
 }

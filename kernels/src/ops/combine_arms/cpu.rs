@@ -7,6 +7,9 @@ use crate::error::check_len;
 use crate::simd::{Simd, is_good, keep_if, simd_fn};
 use crate::{ArmSpectra, Cpu, Grid, KernelError, SpectraBatch};
 
+/// Shared pixels gathered at once.
+const BLOCK: usize = 16;
+
 /// One arm's pixels of one run: same length each.
 #[derive(Clone, Copy)]
 struct Pixels<'a> {
@@ -152,24 +155,54 @@ fn copy_run_by(arm: Pixels<'_>, out: Combined<'_>, pixel: impl Fn(f32, f32, u32)
 
 #[inline(always)]
 fn add_runs_body(rule: MaskRule, arms: [Option<Pixels<'_>>; 3], out: Combined<'_>) {
-    for p in 0..out.flux_p.len() {
-        let mut pixel = SharedPixel::default();
-        for (a, arm) in arms.iter().enumerate() {
-            if let Some(arm) = arm {
-                pixel.admit(a, arm.flux_p[p], arm.ivar_p[p], arm.mask_p[p]);
-            }
-        }
-        (out.flux_p[p], out.ivar_p[p], out.mask_p[p]) = pixel.combine(rule);
+    match rule {
+        MaskRule::Dr1 => add_runs_by(arms, out, |pixel| pixel.weigh(pixel.unmasked_ivar_a, 0)),
+        MaskRule::Masked => add_runs_by(arms, out, |pixel| {
+            let [b, r, z] = pixel.unmasked_ivar_a;
+            let all_masked = (b == 0.0) & (r == 0.0) & (z == 0.0);
+            let w_a = if all_masked { pixel.ivar_a } else { pixel.unmasked_ivar_a };
+            pixel.weigh(w_a, if all_masked { pixel.mask_or } else { 0 })
+        }),
+        MaskRule::V070 => add_runs_by(arms, out, |pixel| {
+            let (flux, ivar, mask) = pixel.weigh(pixel.ivar_a, pixel.mask_or);
+            (flux, ivar, if ivar > 0.0 { 0 } else { mask })
+        }),
     }
 }
 
 /// The arms' values at one pixel of the combined grid; an arm that is not there weighs 0.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct SharedPixel {
     flux_a: [f32; 3],
     ivar_a: [f32; 3],
     unmasked_ivar_a: [f32; 3],
     mask_or: u32,
+}
+
+#[inline(always)]
+fn add_runs_by(
+    arms: [Option<Pixels<'_>>; 3],
+    out: Combined<'_>,
+    combine: impl Fn(&SharedPixel) -> (f32, f32, u32),
+) {
+    let n = out.flux_p.len();
+    for start in (0..n).step_by(BLOCK) {
+        let len = BLOCK.min(n - start);
+        let mut pixels = [SharedPixel::default(); BLOCK];
+        for (a, arm) in arms.iter().enumerate() {
+            if let Some(arm) = arm {
+                let block = start..start + len;
+                let inputs = arm.flux_p[block.clone()].iter().zip(&arm.ivar_p[block.clone()]);
+                for (pixel, ((&flux, &ivar), &mask)) in pixels.iter_mut().zip(inputs.zip(&arm.mask_p[block]))
+                {
+                    pixel.admit(a, flux, ivar, mask);
+                }
+            }
+        }
+        for (l, pixel) in pixels[..len].iter().enumerate() {
+            (out.flux_p[start + l], out.ivar_p[start + l], out.mask_p[start + l]) = combine(pixel);
+        }
+    }
 }
 
 impl SharedPixel {
@@ -183,25 +216,11 @@ impl SharedPixel {
     }
 
     #[inline(always)]
-    fn combine(&self, rule: MaskRule) -> (f32, f32, u32) {
-        let good = self.unmasked_ivar_a.iter().any(|&w| w > 0.0);
-        match rule {
-            MaskRule::Dr1 => self.weigh(self.unmasked_ivar_a, 0),
-            MaskRule::Masked if good => self.weigh(self.unmasked_ivar_a, 0),
-            MaskRule::Masked => self.weigh(self.ivar_a, self.mask_or),
-            MaskRule::V070 => {
-                let (flux, ivar, _) = self.weigh(self.ivar_a, 0);
-                (flux, ivar, if ivar > 0.0 { 0 } else { self.mask_or })
-            }
-        }
-    }
-
-    #[inline(always)]
     fn weigh(&self, w_a: [f32; 3], mask: u32) -> (f32, f32, u32) {
         let sum = w_a[0] + w_a[1] + w_a[2];
         let f_a = self.flux_a;
         let flux = w_a[0] / sum * f_a[0] + w_a[1] / sum * f_a[1] + w_a[2] / sum * f_a[2];
-        // Fails for sum = 0 (0/0) and for overflows.
+        // Not good for sum = 0 (0/0) and for overflows.
         let good = is_good(flux, sum);
         (keep_if(good, flux), keep_if(good, sum), mask)
     }

@@ -68,6 +68,8 @@ const MISSING: u32 = u32::MAX;
 struct Ranks {
     /// Sort key and pixel of each good pixel, ascending.
     sorted_r: Vec<u64>,
+    /// Scratch of the sort.
+    spare_r: Vec<u64>,
     /// Flux by rank.
     flux_r: Vec<f32>,
     /// Rank by pixel, or [`MISSING`].
@@ -91,7 +93,7 @@ impl Ranks {
                 self.sorted_r.push(u64::from(sort_key(row.flux_p[p])) << 32 | u64::from(pixel));
             }
         }
-        self.sorted_r.sort_unstable();
+        sort_by_upper_half(&mut self.sorted_r, &mut self.spare_r);
         self.flux_r.clear();
         self.rank_p.clear();
         self.rank_p.resize(row.flux_p.len(), MISSING);
@@ -115,9 +117,8 @@ impl Ranks {
         self.members[rank / 64] |= 1 << (rank % 64);
         if self.count == 0 {
             (self.finger, self.below) = (rank, 0);
-        } else if rank < self.finger {
-            self.below += 1;
         }
+        self.below += usize::from(rank < self.finger);
         self.count += 1;
     }
 
@@ -130,9 +131,8 @@ impl Ranks {
         let rank = index(u64::from(rank));
         self.members[rank / 64] &= !(1 << (rank % 64));
         self.count -= 1;
-        if rank < self.finger {
-            self.below -= 1;
-        } else if rank == self.finger && self.count > 0 {
+        self.below -= usize::from(rank < self.finger);
+        if rank == self.finger && self.count > 0 {
             if self.below < self.count {
                 self.finger = self.next(rank);
             } else {
@@ -185,6 +185,32 @@ impl Ranks {
 fn sort_key(flux: f32) -> u32 {
     let bits = (flux + 0.0).to_bits();
     if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
+}
+
+/// Stable radix sort by the upper 32 bits, in three passes of 11 bits.
+fn sort_by_upper_half(entries: &mut Vec<u64>, spare: &mut Vec<u64>) {
+    const DIGITS: usize = 1 << 11;
+    let digit = |entry: u64, pass: usize| index(entry >> (32 + 11 * pass)) % DIGITS;
+    let mut starts = [[0_usize; DIGITS]; 3];
+    for &entry in entries.iter() {
+        for (pass, counts) in starts.iter_mut().enumerate() {
+            counts[digit(entry, pass)] += 1;
+        }
+    }
+    spare.clear();
+    spare.resize(entries.len(), 0);
+    for (pass, counts) in starts.iter_mut().enumerate() {
+        let mut total = 0;
+        for count in counts.iter_mut() {
+            total += std::mem::replace(count, total);
+        }
+        for &entry in entries.iter() {
+            let place = &mut counts[digit(entry, pass)];
+            spare[*place] = entry;
+            *place += 1;
+        }
+        std::mem::swap(entries, spare);
+    }
 }
 
 /// A 32-bit number as an index.

@@ -11,8 +11,6 @@
 //! # Order of summation
 //! None: an order statistic of the input, so the algorithm does not show in the bits. This twin
 //! ranks the good pixels once and slides a set of ranks along the spectrum.
-//! # Source
-//! Statistics textbooks; the width and the share of good pixels are this project's.
 
 pub(crate) mod cpu;
 

@@ -14,7 +14,7 @@
 //! is 20 mag and more for optical light: beyond it a pixel is missing.
 //!
 //! # Bound by
-//! Memory: 62 kB read, 62 kB written per DESI spectrum; 19 flops per pixel.
+//! Memory: 62 kB read, 62 kB written per DESI spectrum; 26 flops per pixel.
 //!
 //! # Source
 //! Fitzpatrick (1999, PASP 111, 63), R_V = 3.1; the SFD scale after Schlafly & Finkbeiner (2011, ApJ

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{IndexBands, IndexKind, Indices, MIN_GOOD};
-use crate::band::{Row, Span, check_bands, check_rows, flag, rounded, shared_sum, span_sums, stored};
+use crate::band::{Frame, Row, Span, check_bands, check_rows, flag, rounded, shared_sum, span_sums, stored};
 use crate::simd::simd_fn;
 use crate::{Cpu, Grid, KernelError, SpectraBatch};
 
@@ -33,7 +33,7 @@ pub(crate) fn measure_indices(
         cpu.pool().install(|| {
             values_si.par_chunks_mut(indices.len()).zip(rows).for_each(|(values_i, &(s, z))| {
                 let row = Row::of(&observed.flux_sp, &observed.ivar_sp, grid.n_pixels, s);
-                measure_row(cpu.simd(), &row, grid, z, indices, values_i);
+                measure_row(cpu.simd(), &row, Frame { grid, z }, indices, values_i);
             });
         });
     }
@@ -46,22 +46,22 @@ pub(crate) fn measure_indices(
 }
 
 simd_fn! {
-    fn measure_row(row: &Row, grid: &Grid, z: f64, indices: &[IndexBands], values_i: &mut [Index])
+    fn measure_row(row: &Row, frame: Frame, indices: &[IndexBands], values_i: &mut [Index])
         = measure_row_body;
 }
 
 #[inline(always)]
-fn measure_row_body(row: &Row, grid: &Grid, z: f64, indices: &[IndexBands], values_i: &mut [Index]) {
+fn measure_row_body(row: &Row, frame: Frame, indices: &[IndexBands], values_i: &mut [Index]) {
     for (value, bands) in values_i.iter_mut().zip(indices) {
-        *value = measure(row, grid, z, bands);
+        *value = measure(row, frame, bands);
     }
 }
 
 /// One index of one spectrum.
 #[inline(always)]
-fn measure(row: &Row, grid: &Grid, z: f64, bands: &IndexBands) -> Index {
-    let spans @ [band, blue, red] = [bands.band, bands.blue, bands.red].map(|band| Span::new(band, grid, z));
-    if spans.iter().any(|span| !span.is_on(grid)) {
+fn measure(row: &Row, frame: Frame, bands: &IndexBands) -> Index {
+    let spans @ [band, blue, red] = [bands.band, bands.blue, bands.red].map(|band| frame.span(band));
+    if spans.iter().any(|span| !span.is_on(frame.grid)) {
         return Index { flag: flag::OUT_OF_RANGE, ..Index::default() };
     }
     let sides = [Sideband::of(row, &blue), Sideband::of(row, &red)];

@@ -4,8 +4,7 @@ use rayon::prelude::*;
 
 use super::{LineBands, Lines, MIN_GOOD_SIDEBAND, MIN_GOOD_WINDOW};
 use crate::band::{
-    Row, Span, check_bands, check_rows, edge_coordinate, flag, rounded, shared_sum, span_sums,
-    span_sums_with, stored,
+    Frame, Row, Span, check_bands, check_rows, flag, rounded, shared_sum, span_sums, span_sums_with, stored,
 };
 use crate::simd::simd_fn;
 use crate::{Cpu, Grid, KernelError, SpectraBatch};
@@ -82,7 +81,7 @@ pub(crate) fn measure_lines(
                 Vec::new,
                 |weight_p, (values_l, &(s, z))| {
                     let row = Row::of(&observed.flux_sp, &observed.ivar_sp, grid.n_pixels, s);
-                    measure_row(cpu.simd(), &row, grid, z, lines, weight_p, values_l);
+                    measure_row(cpu.simd(), &row, Frame { grid, z }, lines, weight_p, values_l);
                 },
             );
         });
@@ -102,8 +101,7 @@ pub(crate) fn measure_lines(
 simd_fn! {
     fn measure_row(
         row: &Row,
-        grid: &Grid,
-        z: f64,
+        frame: Frame,
         lines: &[LineBands],
         weight_p: &mut Vec<f64>,
         values_l: &mut [Line],
@@ -113,30 +111,28 @@ simd_fn! {
 #[inline(always)]
 fn measure_row_body(
     row: &Row,
-    grid: &Grid,
-    z: f64,
+    frame: Frame,
     lines: &[LineBands],
     weight_p: &mut Vec<f64>,
     values_l: &mut [Line],
 ) {
     for (value, bands) in values_l.iter_mut().zip(lines) {
-        *value = measure(row, grid, z, bands, weight_p);
+        *value = measure(row, frame, bands, weight_p);
     }
 }
 
 /// One line of one spectrum; `weight_p` is scratch.
 #[inline(always)]
-fn measure(row: &Row, grid: &Grid, z: f64, bands: &LineBands, weight_p: &mut Vec<f64>) -> Line {
+fn measure(row: &Row, frame: Frame, bands: &LineBands, weight_p: &mut Vec<f64>) -> Line {
     if bands.blended {
         return Line { flag: flag::BLENDED, ..Line::default() };
     }
-    let spans @ [window, blue, red] =
-        [bands.window, bands.blue, bands.red].map(|band| Span::new(band, grid, z));
-    if spans.iter().any(|span| !span.is_on(grid)) {
+    let spans @ [window, blue, red] = [bands.window, bands.blue, bands.red].map(|band| frame.span(band));
+    if spans.iter().any(|span| !span.is_on(frame.grid)) {
         return Line { flag: flag::OUT_OF_RANGE, ..Line::default() };
     }
     let centre = 0.5 * (window.lo + window.hi);
-    let x_line = edge_coordinate(bands.wave_aa * (1.0 + z), grid) - centre;
+    let x_line = frame.edge_coordinate(bands.wave_aa) - centre;
     let placed = Placed { window, blue, red, centre, x_line };
 
     let [part, n_missing] = span_sums(row, &window, |p| [p.part, p.missing]);
@@ -152,7 +148,7 @@ fn measure(row: &Row, grid: &Grid, z: f64, bands: &LineBands, weight_p: &mut Vec
     };
     weigh(row, &window, n_missing > 0.0, weight_p);
     let sums = WindowSums::of(row, &placed, &continuum, weight_p);
-    let line = sums.finish(grid.step_aa, 1.0 + z);
+    let line = sums.finish(frame.grid.step_aa, 1.0 + frame.z);
     let partial = if n_missing > 0.0 { flag::PARTIAL } else { 0 };
     Line { good_fraction: rounded(good), flag: line.flag | partial, ..line }
 }

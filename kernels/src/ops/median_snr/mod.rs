@@ -52,7 +52,6 @@ impl SnrRanges {
     pub fn pixels(&self, grid: &Grid, arm: usize, layout_a: &[(usize, usize); 3]) -> Range<usize> {
         let (first_pixel, n_pixels) = layout_a[arm];
         let (from_aa, to_aa) = self.range_aa[arm];
-        // Not `partition_point`-able by slice: centres are computed, and monotonic in p.
         let below = |limit_aa: f64| {
             let slack_aa = 1e-6 * grid.step_aa;
             (0..n_pixels).take_while(|p| grid.centre_aa(first_pixel + p) < limit_aa - slack_aa).count()

@@ -100,16 +100,13 @@ impl Row<'_> {
         let (lower, upper) = (&self.edge_aa[..self.edge_aa.len() - 1], &self.edge_aa[1..]);
         let start = upper.partition_point(|&edge_aa| self.node_of(edge_aa) <= 0.0);
         let end = lower.partition_point(|&edge_aa| self.node_of(edge_aa) < self.last_node());
-        start..end.max(start)
+        start..end
     }
 }
 
+/// Fills the bins that touch the data; the others are left as they are, zero.
 fn resample_one(simd: Simd, scratch: &mut Scratch, row: &Row<'_>, flux_b: &mut [f32], ivar_b: &mut [f32]) {
     let bins = row.bins();
-    for outside in [0..bins.start, bins.end..flux_b.len()] {
-        flux_b[outside.clone()].fill(0.0);
-        ivar_b[outside].fill(0.0);
-    }
     resample_row(simd, scratch, row, bins.start, &mut flux_b[bins.clone()], &mut ivar_b[bins]);
 }
 
@@ -141,8 +138,10 @@ fn resample_row_body(
 #[inline(always)]
 fn set_nodes(nodes: &mut Vec<[f32; 2]>, flux_p: &[f32], ivar_p: &[f32]) {
     let n = flux_p.len();
-    nodes.clear();
     nodes.resize(n + 3, [0.0; 2]);
+    for i in [0, n + 1, n + 2] {
+        nodes[i] = [0.0; 2];
+    }
     for ((node, &flux), &ivar) in nodes[1..=n].iter_mut().zip(flux_p).zip(ivar_p) {
         let good = is_good(flux, ivar);
         *node = [keep_if(good, ivar), keep_if(good, flux * ivar)];
@@ -150,12 +149,10 @@ fn set_nodes(nodes: &mut Vec<[f32; 2]>, flux_p: &[f32], ivar_p: &[f32]) {
 }
 
 #[inline(always)]
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "u is clamped to the nodes, so its whole part is a small index; fractions are rounded to f32"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "fractions are rounded to f32, cells are small indices")]
 fn set_edges(edges: &mut Edges, row: &Row<'_>, edge_aa: &[f64]) {
+    // A whole number below 2^32 stands in the low bits of its sum with 2^52: a conversion in vectors.
+    const TO_BITS: f64 = 4_503_599_627_370_496.0;
     let n = edge_aa.len();
     edges.u.resize(n, 0.0);
     edges.cell.resize(n, 0);
@@ -164,12 +161,12 @@ fn set_edges(edges: &mut Edges, row: &Row<'_>, edge_aa: &[f64]) {
     let (u, cell) = (&mut edges.u[..n], &mut edges.cell[..n]);
     let (h, t) = (&mut edges.h[..n], &mut edges.t[..n]);
     for j in 0..n {
-        u[j] = row.node_of(edge_aa[j]);
-        let i = u[j] as i32;
-        let node = f64::from(i);
-        cell[j] = i as u32;
-        h[j] = (node + 1.0 - u[j]) as f32;
-        t[j] = (u[j] - node) as f32;
+        let at = row.node_of(edge_aa[j]);
+        let node = at.floor();
+        u[j] = at;
+        cell[j] = (node + TO_BITS).to_bits() as u32;
+        h[j] = (node + 1.0 - at) as f32;
+        t[j] = (at - node) as f32;
     }
 }
 

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::WindowSnr;
-use crate::band::{Row, Span, check_bands, check_rows, clamp_to_pixel, flag, median, rounded};
+use crate::band::{Frame, Row, Span, check_bands, check_rows, clamp_to_pixel, flag, median, rounded};
 use crate::{Band, Cpu, Grid, KernelError, SpectraBatch};
 
 /// See the module's head.
@@ -26,7 +26,7 @@ pub(crate) fn median_snr_windows(
                 |snr_p, (values_i, &(s, z))| {
                     let row = Row::of(&observed.flux_sp, &observed.ivar_sp, grid.n_pixels, s);
                     for (value, &window) in values_i.iter_mut().zip(windows) {
-                        *value = measure(&row, grid, &Span::new(window, grid, z), snr_p);
+                        *value = measure(&row, grid, &Frame { grid, z }.span(window), snr_p);
                     }
                 },
             );

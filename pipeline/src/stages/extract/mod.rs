@@ -34,6 +34,7 @@ use crate::stage::Stage;
 use measure::{Measured, Tables, measure_batch};
 use output::{Ending, UnitOutput, outputs_stand, remove_partial};
 use target::Rules;
+pub(crate) use windows::median_width_aa;
 use unit::{UnitContext, UnitInput};
 
 /// Batches in flight between two steps of a lane.

@@ -90,6 +90,8 @@ pub(crate) fn judge(known: &Known<'_>, has_good_pixels: bool, rules: &Rules) -> 
         return Verdict::Leave(Failed, "redshift_out_of_range");
     }
     match Class::from_spectype(redshift.spectype) {
+        // A star's fitted shift is a velocity of some hundred km/s: its spectrum stays as observed.
+        Some(Class::Star) => Verdict::Measure { class: Class::Star, z: 0.0 },
         Some(class) => Verdict::Measure { class, z: redshift.z },
         None => Verdict::Leave(Failed, "unknown_spectype"),
     }
@@ -120,6 +122,12 @@ mod tests {
         let expected = Verdict::Measure { class: Class::Galaxy, z: 0.5 };
         assert_eq!(judge(&known(Some(redshift(0.5, 0))), true, &RULES), expected);
         assert_eq!(judge(&known(Some(redshift(0.5, 4))), true, &RULES), expected);
+    }
+
+    #[test]
+    fn a_star_is_measured_as_observed() {
+        let star = Redshift { spectype: "STAR", ..redshift(0.0004, 0) };
+        assert_eq!(judge(&known(Some(star)), true, &RULES), Verdict::Measure { class: Class::Star, z: 0.0 });
     }
 
     #[test]

@@ -17,8 +17,12 @@ use super::unit::UnitContext;
 
 /// Rest-frame width of the running median, Å: wide enough to span narrow lines, narrow enough to
 /// follow a galaxy's continuum; QSOs have broad lines and smoother continua.
-const MEDIAN_WIDTH_AA: f64 = 100.0;
-const MEDIAN_WIDTH_QSO_AA: f64 = 200.0;
+pub(crate) fn median_width_aa(class: Class) -> f64 {
+    match class {
+        Class::Galaxy | Class::Star => 100.0,
+        Class::Qso => 200.0,
+    }
+}
 
 /// Observed wavelengths that only one arm covers, Å, away from the overlaps and from the detector
 /// edges' worst noise.
@@ -225,8 +229,7 @@ impl WindowTables {
             if rows.is_empty() {
                 continue;
             }
-            let width_aa = if class == Class::Qso { MEDIAN_WIDTH_QSO_AA } else { MEDIAN_WIDTH_AA };
-            let continuum = dev.running_median(observed, grid, &rows, width_aa)?;
+            let continuum = dev.running_median(observed, grid, &rows, median_width_aa(class))?;
             let scale = dev.ivar_scale(observed, &rows, &continuum, &self.arm_ranges)?;
             let (scale_sa, flag_sa) = (dev.download(&scale.scale_sa)?, dev.download(&scale.flag_sa)?);
             for (i, (s, _)) in rows.iter().enumerate() {

@@ -1,0 +1,6 @@
+//! The integration tests, in one binary.
+
+mod fits;
+mod fits_bytes;
+mod inventory;
+mod real;
