@@ -110,17 +110,18 @@ impl LedgerRow {
 /// The ledger of a run folder: `ledger/<stage>/<unit>.json`.
 #[derive(Debug, Clone)]
 pub struct Ledger {
-    folder: PathBuf,
+    run_folder: PathBuf,
 }
 
 impl Ledger {
     /// The ledger of a run folder.
     pub fn of_run(run_folder: &Path) -> Self {
-        Self { folder: run_folder.join("ledger") }
+        Self { run_folder: run_folder.to_owned() }
     }
 
     fn path(&self, stage: Stage, unit: &UnitId) -> PathBuf {
-        let mut path = self.folder.join(stage.name()).join(unit.relative_path()).into_os_string();
+        let folder = self.run_folder.join("ledger").join(stage.name());
+        let mut path = folder.join(unit.relative_path()).into_os_string();
         path.push(".json");
         path.into()
     }
@@ -149,7 +150,20 @@ impl Ledger {
         let path = self.path(row.stage, &row.unit);
         let text = serde_json::to_string_pretty(row)
             .map_err(|source| Error::Record { path: path.clone(), source: Box::new(source) })?;
-        sink::write_atomically(&path, text.as_bytes())
+        sink::write_record(&self.run_folder, &path, text.as_bytes())
+    }
+
+    /// Takes a unit's account back, where there is one: what it says is about to stop being true.
+    ///
+    /// # Errors
+    /// Where the record cannot be removed.
+    pub fn retract(&self, stage: Stage, unit: &UnitId) -> Result<()> {
+        match fs_err::remove_file(self.path(stage, unit)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::Io { what: "cannot retract a ledger record".to_owned(), source: error })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -183,6 +197,9 @@ mod tests {
         assert_eq!(ledger.read(Stage::Extract, &row().unit).unwrap(), None);
         ledger.commit(&row()).unwrap();
         assert_eq!(ledger.read(Stage::Extract, &row().unit).unwrap(), Some(row()));
+        ledger.retract(Stage::Extract, &row().unit).unwrap();
+        assert_eq!(ledger.read(Stage::Extract, &row().unit).unwrap(), None);
+        ledger.retract(Stage::Extract, &row().unit).unwrap();
     }
 
     #[test]

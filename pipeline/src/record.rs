@@ -127,7 +127,7 @@ impl RunRecord {
         let path = plan.folder.join("runs").join(format!("{}.json", self.run_id));
         let text = serde_json::to_string_pretty(self)
             .map_err(|source| Error::Record { path: path.clone(), source: Box::new(source) })?;
-        sink::write_atomically(&path, text.as_bytes())?;
+        sink::write_record(&plan.folder, &path, text.as_bytes())?;
         Ok(path)
     }
 

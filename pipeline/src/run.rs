@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::record::{RunRecord, StageRecord};
 use crate::stage::Stage;
 use crate::status::Status;
-use crate::{report, show, simulate, stages};
+use crate::{report, show, simulate, sink, stages};
 
 /// Carries out a command; errors are printed with their causes and a way out.
 pub fn run(cli: &Cli) -> Exit {
@@ -64,7 +64,9 @@ fn plan(args: &RunArgs) -> Result<Exit> {
 
 fn inventory(args: &RunArgs) -> Result<Exit> {
     let plan = Plan::read(&args.run_file, &args.overrides())?;
-    let inventory = stages::inventory::run(&plan)?;
+    let inventory = stages::inventory::run(&plan);
+    sink::remove_partial(&plan.folder)?;
+    let inventory = inventory?;
     print(&report::inventory_table(&inventory))?;
     Ok(if has_broken(&inventory) { Exit::Partial } else { Exit::Complete })
 }
@@ -84,9 +86,12 @@ fn execute(args: &RunArgs) -> Result<Exit> {
     if let Some(reason) = fallback {
         tracing::warn!("computing on the CPU: {reason}");
     }
-    match opened {
+    sink::remove_partial(&plan.folder)?;
+    let exit = match opened {
         Opened::Cpu(cpu) => run_stages(&cpu, &plan),
-    }
+    };
+    sink::remove_partial(&plan.folder)?;
+    exit
 }
 
 fn has_broken(inventory: &Inventory) -> bool {

@@ -39,7 +39,8 @@ impl DigestCache {
 
     /// The cache as JSON.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("numbers and strings always serialise")
+        // Numbers and strings always serialise; an empty text would read as an empty cache.
+        serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
     /// Number of files known.

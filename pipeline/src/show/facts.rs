@@ -7,6 +7,7 @@ use super::font::Font;
 use super::frame::minus;
 use super::gather::Target;
 use super::label::greek;
+use super::spectrum::short_name;
 use super::scene::{HEIGHT, Ink, Scene, Text, WIDTH};
 use super::window::{strongest, with_error};
 
@@ -158,7 +159,7 @@ fn measured(target: &Target) -> Section {
 
 fn lines(target: &Target) -> Section {
     let lines = strongest(&target.row, LINES);
-    let rows = lines.iter().map(|line| row(&greek(&line.line.label), with_error(line.flux)));
+    let rows = lines.iter().map(|line| row(&short_name(&line.line.label), with_error(line.flux)));
     ("strongest lines (1e\u{2212}17 erg / s / cm²)", rows.collect())
 }
 

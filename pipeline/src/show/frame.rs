@@ -173,7 +173,9 @@ impl Frame {
                 scene.segment((self.left, down), (self.left + length, down), Ink::FRAME, 1.0);
             }
         }
-        for y in &ticks.major {
+        // Numbers in the corners would run into those of the other axis.
+        let inside = |y: &&f64| (self.top + 4.0..=self.bottom - 6.0).contains(&self.down(**y));
+        for y in ticks.major.iter().filter(inside) {
             let at = (self.left - 8.0, self.down(*y) + 5.0);
             scene.text(Text::new(at, TICK_TEXT, Ink::TEXT, ticks.label(*y)).right());
         }

@@ -64,7 +64,7 @@ fn draw(target: &Target, font: &Font) -> Scene {
     headline(&mut scene, target);
     let lines = window::strongest(&target.row, window::PANELS);
     // Without lines to look at closely the spectrum takes their room.
-    let bottom = if lines.is_empty() { HEIGHT - 64.0 } else { 628.0 };
+    let bottom = if lines.is_empty() { HEIGHT - 64.0 } else { 604.0 };
     spectrum::draw(&mut scene, target, font, bottom);
     window::draw(&mut scene, target, font, &lines);
     facts::draw(&mut scene, target, font);
@@ -85,7 +85,7 @@ fn headline(scene: &mut Scene, target: &Target) {
 /// The one line on standard output.
 fn said(target: &Target, path: &Path) -> String {
     let what = match (target.class, target.z) {
-        (Some(class), Some(z)) => format!("{class}, z = {z:.5}"),
+        (Some(class), Some(z)) => format!("{class} at z = {z:.5}"),
         _ => format!("not measured: {}", target.why_not()),
     };
     let also = match target.elsewhere.as_slice() {
@@ -95,5 +95,5 @@ fn said(target: &Target, path: &Path) -> String {
             format!("; also in {}: choose with --unit", names.join(", "))
         }
     };
-    format!("drew target {} of {} ({what}) in {}{also}\n", target.targetid, target.unit, path.display())
+    format!("drew target {} of {}, {what}, in {}{also}\n", target.targetid, target.unit, path.display())
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use plotters::backend::DrawingErrorKind;
 use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{
@@ -54,7 +53,9 @@ pub(super) fn svg(scene: &Scene) -> std::result::Result<String, String> {
     let (width, height) = (whole(WIDTH * SVG_SCALE), whole(HEIGHT * SVG_SCALE));
     {
         let mut backend = SVGBackend::with_string(&mut document, (width, height));
-        paint(scene, &mut backend, SVG_SCALE, |backend, points, style| backend.draw_path(points, &style))?;
+        paint(scene, &mut backend, SVG_SCALE, |backend, points, style| {
+            backend.draw_path(points, &style).map_err(|error| error.to_string())
+        })?;
         for mark in &scene.marks {
             if let Mark::Text(text) = mark {
                 svg_text(&mut backend, text)?;
@@ -111,15 +112,16 @@ fn rasterize(scene: &Scene, font: &Font) -> std::result::Result<Vec<u8>, String>
     Ok(canvas.averaged_down())
 }
 
-type Painted<DB> = std::result::Result<(), DrawingErrorKind<<DB as DrawingBackend>::ErrorType>>;
+/// Drawn, or the library's reason.
+type Painted = std::result::Result<(), String>;
 
 /// Everything but the texts, which lie above it; `draw_path` draws lines.
 fn paint<DB: DrawingBackend>(
     scene: &Scene,
     backend: &mut DB,
     scale: f64,
-    draw_path: impl Fn(&mut DB, Vec<(i32, i32)>, ShapeStyle) -> Painted<DB>,
-) -> std::result::Result<(), String> {
+    draw_path: impl Fn(&mut DB, Vec<(i32, i32)>, ShapeStyle) -> Painted,
+) -> Painted {
     let full = whole_point((WIDTH, HEIGHT), scale);
     let white = style(Ink::WHITE, 1);
     backend.draw_rect((0, 0), full, &white, true).map_err(|error| error.to_string())?;
@@ -131,15 +133,15 @@ fn paint<DB: DrawingBackend>(
             }
             Mark::Rectangle { from, to, ink } => {
                 let (from, to) = (whole_point(*from, scale), whole_point(*to, scale));
-                backend.draw_rect(from, to, &style(*ink, 1), true)
+                backend.draw_rect(from, to, &style(*ink, 1), true).map_err(|error| error.to_string())
             }
             Mark::Polygon { points, ink } => {
                 let points = points.iter().map(|point| whole_point(*point, scale));
-                backend.fill_polygon(points, &style(*ink, 1))
+                backend.fill_polygon(points, &style(*ink, 1)).map_err(|error| error.to_string())
             }
             Mark::Text(_) => Ok(()),
         };
-        painted.map_err(|error| error.to_string())?;
+        painted?;
     }
     Ok(())
 }
@@ -151,7 +153,7 @@ fn stroke<DB: DrawingBackend>(
     from: (i32, i32),
     to: (i32, i32),
     style: ShapeStyle,
-) -> Painted<DB> {
+) -> Painted {
     let (right, down) = (to.0 - from.0, to.1 - from.1);
     let steps = right.abs().min(down.abs());
     let width = i32::try_from(style.stroke_width).unwrap_or(1);
@@ -170,7 +172,7 @@ fn stroke<DB: DrawingBackend>(
         let (a, b) = (place(2 * step - 1), place(2 * step + 1));
         let corner = (a.0.min(b.0) - width / 2, a.1.min(b.1) - width / 2);
         let opposite = (a.0.max(b.0) - width / 2 + width, a.1.max(b.1) - width / 2 + width);
-        backend.draw_rect(corner, opposite, &style, true)?;
+        backend.draw_rect(corner, opposite, &style, true).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
@@ -190,7 +192,7 @@ fn whole_point((right, down): Point, scale: f64) -> (i32, i32) {
     ((right * scale).round() as i32, (down * scale).round() as i32)
 }
 
-fn svg_text(backend: &mut SVGBackend<'_>, text: &Text) -> std::result::Result<(), String> {
+fn svg_text(backend: &mut SVGBackend<'_>, text: &Text) -> Painted {
     // The backend writes size / 1.24 and lowers the baseline by 0.5ex where a text is centred on
     // its height; Bottom lifts it by the same, which is taken back here.
     const SIZE_FACTOR: f64 = 1.24;

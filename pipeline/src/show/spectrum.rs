@@ -21,8 +21,8 @@ const LEGEND_DOWN: f64 = 64.0;
 const SMALL: f64 = 13.0;
 
 /// Height of one row of band names, of one row of the strip of bad pixels, and the room above them.
-const BAND_ROW: f64 = 19.0;
-const STRIP_ROW: f64 = 11.0;
+const BAND_ROW: f64 = 18.0;
+const STRIP_ROW: f64 = 14.0;
 const LANE_GAP: f64 = 5.0;
 
 /// Longest name written in full beside a line.
@@ -35,7 +35,7 @@ pub(super) fn draw(scene: &mut Scene, target: &Target, font: &Font, bottom: f64)
     let grid = &target.grid;
     let half = 0.5 * grid.step_aa;
     let x = (grid.first_aa - half, grid.centre_aa(grid.n_pixels - 1) + half);
-    let y = limits(&target.combined, &smoothed);
+    let y = light_limits(target, &smoothed);
     let whole = Frame { left: LEFT, right: RIGHT, top: TOP, bottom, x, y };
 
     let lines = lines_in_range(target, &whole);
@@ -51,6 +51,10 @@ pub(super) fn draw(scene: &mut Scene, target: &Target, font: &Font, bottom: f64)
     data.rules(scene, &ticks);
     draw_lines(scene, &lines, &data);
     draw_data(scene, target, &smoothed, &data);
+    if target.combined.ivar_p.iter().all(|ivar| *ivar <= 0.0) {
+        let middle = (0.5 * (LEFT + RIGHT), 0.5 * (data.top + data.bottom));
+        scene.text(Text::new(middle, 18.0, Ink::FAINT, "no good pixels").centred());
+    }
     bands.draw(scene, &data);
     draw_strip(scene, target, &Frame { top: bottom - strip, ..whole });
     data.left_axis(scene, &ticks);
@@ -59,13 +63,22 @@ pub(super) fn draw(scene: &mut Scene, target: &Target, font: &Font, bottom: f64)
     draw_legend(scene, target, font, width);
 }
 
+/// The range of the combined spectrum, or of the arms where none of it is left.
+fn light_limits(target: &Target, smoothed: &[Option<Smooth>]) -> (f64, f64) {
+    let arms = || target.arms.iter().flatten().filter_map(|arm| limits(arm, &smooth(arm, boxcar_width(arm))));
+    let widest = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
+    limits(&target.combined, smoothed).or_else(|| arms().reduce(widest)).unwrap_or((-1.0, 1.0))
+}
+
 fn draw_data(scene: &mut Scene, target: &Target, smoothed: &[Option<Smooth>], data: &Frame) {
     let wave_aa: Vec<f64> = target.grid.wave_aa().collect();
+    // Noise that fills the panel must not hide what it surrounds.
+    let share = if boxcar_width(&target.combined) > 5 { 0.22 } else { 0.4 };
     for (arm, ink) in target.arms.iter().zip(Ink::ARMS) {
         let Some(arm) = arm else { continue };
         let good = arm.flux_p.iter().zip(&arm.ivar_p).map(|(flux, ivar)| (*ivar > 0.0).then_some(*flux));
         for piece in data.curve(wave_aa.iter().zip(good).map(|(x, flux)| Some((*x, flux?)))) {
-            scene.path(piece, ink.tint(0.38), 0.7);
+            scene.path(piece, ink.tint(share), 0.7);
         }
     }
     let band = wave_aa.iter().zip(smoothed).map(|(x, pixel)| {
@@ -83,25 +96,28 @@ fn draw_data(scene: &mut Scene, target: &Target, smoothed: &[Option<Smooth>], da
     for piece in data.curve(continuum) {
         scene.path(piece, Ink::CONTINUUM, 1.9);
     }
-    draw_cut_peaks(scene, &wave_aa, smoothed, data);
+    draw_cut_peaks(scene, target, smoothed, data);
 }
 
-/// Small arrows where a peak leaves the panel.
-fn draw_cut_peaks(scene: &mut Scene, wave_aa: &[f64], smoothed: &[Option<Smooth>], data: &Frame) {
+/// Small arrows where a peak leaves the panel; neither noise nor a masked pixel earns one.
+fn draw_cut_peaks(scene: &mut Scene, target: &Target, smoothed: &[Option<Smooth>], data: &Frame) {
     /// Peaks nearer than this share an arrow, Å.
     const APART_AA: f64 = 20.0;
-    /// Noise leaves the panel too, and is not worth an arrow.
     const SIGMAS: f64 = 5.0;
+    /// Masked pixels reach this far when smoothed.
+    const NEAR: usize = 8;
 
     let mut last_aa = f64::NEG_INFINITY;
-    for (x, pixel) in wave_aa.iter().zip(smoothed) {
+    for (p, (wave_aa, pixel)) in target.grid.wave_aa().zip(smoothed).enumerate() {
         let Some(Smooth { flux, err }) = pixel else { continue };
-        if flux - SIGMAS * err > data.y.1 {
-            if x - last_aa > APART_AA {
-                let (right, top) = (data.across(*x), data.top);
-                scene.polygon(vec![(right, top), (right - 5.0, top + 9.0), (right + 5.0, top + 9.0)], Ink::SPECTRUM);
+        let near = p.saturating_sub(NEAR)..target.masked_p.len().min(p + NEAR + 1);
+        if flux - SIGMAS * err > data.y.1 && !target.masked_p[near].contains(&true) {
+            if wave_aa - last_aa > APART_AA {
+                let (right, top) = (data.across(wave_aa), data.top);
+                let arrow = vec![(right, top), (right - 5.0, top + 9.0), (right + 5.0, top + 9.0)];
+                scene.polygon(arrow, Ink::SPECTRUM);
             }
-            last_aa = *x;
+            last_aa = wave_aa;
         }
     }
 }
@@ -130,7 +146,7 @@ fn lines_in_range(target: &Target, frame: &Frame) -> Vec<LineMark> {
 }
 
 /// A name in Greek; long ones, which are blends, without their wavelengths.
-fn short_name(label: &str) -> String {
+pub(super) fn short_name(label: &str) -> String {
     let name = greek(label);
     if name.chars().count() <= LONG_NAME {
         return name;
@@ -141,7 +157,7 @@ fn short_name(label: &str) -> String {
 
 /// Room for names that read upwards, and for the leaders below them.
 fn names_height(lines: &[LineMark], font: &Font) -> f64 {
-    const LEADER: f64 = 26.0;
+    const LEADER: f64 = 34.0;
     let names = lines.iter().filter_map(|line| line.name.as_deref());
     let longest = names.map(|name| font.width(name, SMALL)).fold(0.0, f64::max);
     if longest > 0.0 { longest + LEADER } else { 0.0 }
@@ -251,9 +267,9 @@ fn draw_strip(scene: &mut Scene, target: &Target, strip: &Frame) {
             let Some((left, right)) = strip.band(band) else { continue };
             // A lone pixel is narrower than what the eye sees.
             let right = right.max(left + 1.0).min(RIGHT);
-            scene.rectangle((left, top + 1.5), (right, top + STRIP_ROW - 1.0), ink);
+            scene.rectangle((left, top + 2.0), (right, top + STRIP_ROW - 2.0), ink);
         }
-        scene.text(Text::new((LEFT - 8.0, top + STRIP_ROW - 1.0), SMALL, Ink::FAINT, name).right());
+        scene.text(Text::new((LEFT - 8.0, top + STRIP_ROW - 2.0), SMALL, Ink::FAINT, name).right());
     }
 }
 

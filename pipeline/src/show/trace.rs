@@ -38,36 +38,36 @@ pub(super) fn smooth(pixels: &Pixels, width: usize) -> Vec<Option<Smooth>> {
     (0..n).map(mean).collect()
 }
 
-/// A range that shows the spectrum: all of the smoothed one but its extreme half percents, zero,
-/// and peaks that are no noise, as far as they leave the rest visible.
-pub(super) fn limits(pixels: &Pixels, smooth: &[Option<Smooth>]) -> (f64, f64) {
+/// A range that shows the spectrum: all of the smoothed one but its extreme percents, zero, and
+/// peaks that are no noise, as far as they leave the rest visible. None without a good pixel.
+pub(super) fn limits(pixels: &Pixels, smooth: &[Option<Smooth>]) -> Option<(f64, f64)> {
     /// Pixels noisier than this share of the median ivar say little about the range.
     const LEAST_IVAR: f64 = 0.05;
     /// How many times the range of the rest a peak may take.
-    const TALLEST: f64 = 2.5;
+    const TALLEST: f64 = 1.5;
     const MARGIN: f64 = 0.06;
 
     let good: Vec<f64> = pixels.ivar_p.iter().copied().filter(|ivar| *ivar > 0.0).collect();
-    let least = LEAST_IVAR * quantile(good, 0.5).unwrap_or(0.0);
+    let least = LEAST_IVAR * quantile(good, 0.5)?;
     let steady = smooth.iter().zip(&pixels.ivar_p).filter(|(_, ivar)| **ivar > least);
     let steady: Vec<f64> = steady.filter_map(|(smooth, _)| Some(smooth.as_ref()?.flux)).collect();
-    let (Some(lo), Some(hi)) = (quantile(steady.clone(), 0.005), quantile(steady, 0.995)) else {
-        return (-1.0, 1.0);
-    };
-    let peak = peaks(pixels, least, hi).fold(hi, f64::max).min(hi + TALLEST * (hi - lo));
-    let (lo, hi) = (lo.min(0.0), peak.max(0.0));
+    let (lo, hi) = (quantile(steady.clone(), 0.01)?, quantile(steady, 0.99)?);
+    let (lo, hi) = (lo.min(0.0), hi.max(0.0));
+    let hi = peaks(pixels, smooth, hi).fold(hi, f64::max).min(hi + TALLEST * (hi - lo));
     let margin = MARGIN * (hi - lo);
-    if margin > 0.0 { (lo - margin, hi + margin) } else { (-1.0, 1.0) }
+    Some(if margin > 0.0 { (lo - margin, hi + margin) } else { (-1.0, 1.0) })
 }
 
-/// Medians of five pixels that stand above `floor` by more than noise: a lone bad pixel makes none.
-fn peaks(pixels: &Pixels, least_ivar: f64, floor: f64) -> impl Iterator<Item = f64> + '_ {
-    const SIGMAS: f64 = 5.0;
+/// Smoothed pixels that stand above `floor` by more than noise, and not for a bad pixel or two: the
+/// median of the five pixels around does so too.
+fn peaks(pixels: &Pixels, smooth: &[Option<Smooth>], floor: f64) -> impl Iterator<Item = f64> {
+    const SIGMAS: f64 = 4.0;
     let windows = pixels.flux_p.windows(5).zip(pixels.ivar_p.windows(5));
-    windows.filter_map(move |(flux_p, ivar_p)| {
-        let worst = ivar_p.iter().copied().fold(f64::INFINITY, f64::min);
-        let median = quantile(flux_p.to_vec(), 0.5)?;
-        (worst > least_ivar && median - floor > SIGMAS / worst.sqrt()).then_some(median)
+    windows.zip(smooth.iter().skip(2)).filter_map(move |((flux_p, ivar_p), smooth)| {
+        let Smooth { flux, err } = (*smooth)?;
+        let whole = ivar_p.iter().all(|ivar| *ivar > 0.0);
+        let is_peak = flux - floor > SIGMAS * err && quantile(flux_p.to_vec(), 0.5)? > floor;
+        (whole && is_peak).then_some(flux)
     })
 }
 
@@ -91,7 +91,7 @@ mod tests {
     }
 
     fn limits_of(pixels: &Pixels) -> (f64, f64) {
-        limits(pixels, &smooth(pixels, 3))
+        limits(pixels, &smooth(pixels, 3)).unwrap()
     }
 
     #[test]
@@ -110,13 +110,13 @@ mod tests {
             limits_of(&pixels).1
         };
         assert!(with_line(5.0) > 5.0);
-        assert!(with_line(1e5) < 20.0);
+        assert!(with_line(1e5) < 10.0);
     }
 
     #[test]
-    fn no_good_pixel_still_gives_a_range() {
+    fn no_good_pixel_gives_no_range() {
         let empty = Pixels { flux_p: vec![0.0; 50], ivar_p: vec![0.0; 50] };
-        assert_eq!(limits_of(&empty), (-1.0, 1.0));
+        assert_eq!(limits(&empty, &smooth(&empty, 3)), None);
         assert_eq!(boxcar_width(&empty), WIDEST);
     }
 

@@ -9,13 +9,13 @@ use super::gather::{FeatureRow, Measured, Target};
 use super::label::greek;
 use super::scene::{Ink, Scene, Text};
 use super::spectrum::{LEFT, RIGHT};
-use super::trace::quantile;
+use super::trace::{Smooth, boxcar_width, quantile, smooth};
 
 /// How many panels there is room for.
 pub(super) const PANELS: usize = 4;
 
-const TOP: f64 = 740.0;
-const BOTTOM: f64 = 952.0;
+const TOP: f64 = 746.0;
+const BOTTOM: f64 = 960.0;
 /// Room between two panels, for the numbers of the right one.
 const BETWEEN: f64 = 52.0;
 
@@ -71,52 +71,112 @@ pub(super) fn with_error(measured: Measured) -> String {
 /// Draws a panel for each line, by wavelength.
 pub(super) fn draw(scene: &mut Scene, target: &Target, font: &Font, lines: &[MeasuredLine]) {
     let Some(z) = target.z else { return };
+    let smoothed = smooth(&target.combined, boxcar_width(&target.combined));
     let mut lines: Vec<&MeasuredLine> = lines.iter().collect();
     lines.sort_by(|a, b| a.line.wave_aa.total_cmp(&b.line.wave_aa));
     let n = PANELS as f64;
     let width = (RIGHT - LEFT - (n - 1.0) * BETWEEN) / n;
     for (i, line) in lines.into_iter().enumerate() {
         let left = LEFT + i as f64 * (width + BETWEEN);
-        let frame = panel(target, line, z, (left, left + width));
-        draw_panel(scene, target, line, z, &frame);
+        let view = View::new(target, &smoothed, line, z);
+        let frame = Frame { left, right: left + width, top: TOP, bottom: BOTTOM, x: view.x, y: view.limits() };
+        draw_bands(scene, line, z, &frame);
+        view.draw(scene, &frame);
+        draw_axes(scene, line, &frame);
         write_numbers(scene, font, line, &frame);
     }
 }
 
-/// The axes of a line's panel: its bands and a little more, the light inside them.
-fn panel(target: &Target, line: &MeasuredLine, z: f64, (left, right): (f64, f64)) -> Frame {
-    const MARGIN: f64 = 0.06;
-    let (lo, hi) = (line.line.blue_aa.0 * (1.0 + z), line.line.red_aa.1 * (1.0 + z));
-    let beside = MARGIN * (hi - lo);
-    let x = (lo - beside, hi + beside);
-    let inside: Vec<(f64, f64)> = target
-        .grid
-        .wave_aa()
-        .zip(target.combined.flux_p.iter().zip(&target.combined.ivar_p))
-        .filter(|(wave_aa, (_, ivar))| x.0 <= *wave_aa && *wave_aa <= x.1 && **ivar > 0.0)
-        .map(|(_, (flux, ivar))| (*flux, *ivar))
-        .collect();
-    // Medians of three: one bad pixel does not set the scale.
-    let medians: Vec<f64> = inside
-        .windows(3)
-        .filter_map(|three| quantile(three.iter().map(|(flux, _)| *flux).collect(), 0.5))
-        .collect();
-    let y = match (quantile(medians.clone(), 0.0), quantile(medians, 1.0)) {
-        (Some(lo), Some(hi)) if hi > lo => (lo - 0.12 * (hi - lo), hi + 0.12 * (hi - lo)),
-        _ => (-1.0, 1.0),
-    };
-    Frame { left, right, top: TOP, bottom: BOTTOM, x, y }
+/// The light around a line.
+struct View {
+    /// The line's bands and a little more, observed Å.
+    x: (f64, f64),
+    half_aa: f64,
+    pixels: Vec<ViewPixel>,
 }
 
-fn draw_panel(scene: &mut Scene, target: &Target, line: &MeasuredLine, z: f64, frame: &Frame) {
-    let observed = |(lo, hi): (f64, f64)| (lo * (1.0 + z), hi * (1.0 + z));
+struct ViewPixel {
+    wave_aa: f64,
+    /// Flux and its error; `None` where missing.
+    own: Option<(f64, f64)>,
+    smooth: Option<f64>,
+}
+
+impl View {
+    /// More pixels than this and steps run into each other: the smoothed spectrum is drawn over them.
+    const FEW: usize = 220;
+
+    fn new(target: &Target, smoothed: &[Option<Smooth>], line: &MeasuredLine, z: f64) -> Self {
+        const MARGIN: f64 = 0.06;
+        let (lo, hi) = (line.line.blue_aa.0 * (1.0 + z), line.line.red_aa.1 * (1.0 + z));
+        let beside = MARGIN * (hi - lo);
+        let x = (lo - beside, hi + beside);
+        let half_aa = 0.5 * target.grid.step_aa;
+        let light = target.combined.flux_p.iter().zip(&target.combined.ivar_p).zip(smoothed);
+        let pixels = target
+            .grid
+            .wave_aa()
+            .zip(light)
+            .filter(|(wave_aa, _)| x.0 + half_aa <= *wave_aa && *wave_aa <= x.1 - half_aa)
+            .map(|(wave_aa, ((flux, ivar), smooth))| ViewPixel {
+                wave_aa,
+                own: (*ivar > 0.0).then(|| (*flux, 1.0 / ivar.sqrt())),
+                smooth: smooth.map(|smooth| smooth.flux),
+            })
+            .collect();
+        Self { x, half_aa, pixels }
+    }
+
+    fn is_wide(&self) -> bool {
+        self.pixels.len() > Self::FEW
+    }
+
+    /// All of the light, but for what one bad pixel does.
+    fn limits(&self) -> (f64, f64) {
+        const MARGIN: f64 = 0.12;
+        let own = |pixel: &ViewPixel| pixel.own.map(|(flux, _)| flux);
+        let drawn = |pixel: &ViewPixel| if self.is_wide() { pixel.smooth } else { own(pixel) };
+        let values: Vec<f64> = self.pixels.iter().filter_map(drawn).collect();
+        let medians: Vec<f64> = values.windows(3).filter_map(|three| quantile(three.to_vec(), 0.5)).collect();
+        match (quantile(medians.clone(), 0.0), quantile(medians, 1.0)) {
+            (Some(lo), Some(hi)) if hi > lo => (lo - MARGIN * (hi - lo), hi + MARGIN * (hi - lo)),
+            _ => (-1.0, 1.0),
+        }
+    }
+
+    fn draw(&self, scene: &mut Scene, frame: &Frame) {
+        // Pixels as steps: a flux belongs to the whole width of its pixel.
+        let steps = || {
+            let ends = |pixel: &ViewPixel| [(-self.half_aa, pixel), (self.half_aa, pixel)].map(|(d, p)| (p.wave_aa + d, p.own));
+            self.pixels.iter().flat_map(ends)
+        };
+        if !self.is_wide() {
+            let errors = steps().map(|(x, own)| own.map(|(flux, err)| (x, flux - err, flux + err)));
+            for shape in frame.ribbon(errors) {
+                scene.polygon(shape, Ink::ERROR);
+            }
+        }
+        let (ink, width) = if self.is_wide() { (Ink::ERROR, 0.7) } else { (Ink::SPECTRUM, 1.2) };
+        for piece in frame.curve(steps().map(|(x, own)| own.map(|(flux, _)| (x, flux)))) {
+            scene.path(piece, ink, width);
+        }
+        if self.is_wide() {
+            let smooth = self.pixels.iter().map(|pixel| Some((pixel.wave_aa, pixel.smooth?)));
+            for piece in frame.curve(smooth) {
+                scene.path(piece, Ink::SPECTRUM, 1.2);
+            }
+        }
+    }
+}
+
+fn draw_bands(scene: &mut Scene, line: &MeasuredLine, z: f64, frame: &Frame) {
     let bands = [
         (line.line.blue_aa, Ink::SIDEBAND),
         (line.line.red_aa, Ink::SIDEBAND),
         (line.line.window_aa, Ink::WINDOW),
     ];
-    for (band, ink) in bands {
-        if let Some((left, right)) = frame.band(observed(band)) {
+    for ((lo, hi), ink) in bands {
+        if let Some((left, right)) = frame.band((lo * (1.0 + z), hi * (1.0 + z))) {
             scene.rectangle((left, TOP), (right, BOTTOM), ink);
         }
     }
@@ -126,23 +186,9 @@ fn draw_panel(scene: &mut Scene, target: &Target, line: &MeasuredLine, z: f64, f
             scene.dashed((across, TOP), (across, BOTTOM), Ink::LINE, 0.9);
         }
     }
-    let half = 0.5 * target.grid.step_aa;
-    let pixels: Vec<(f64, Option<(f64, f64)>)> = target
-        .grid
-        .wave_aa()
-        .zip(target.combined.flux_p.iter().zip(&target.combined.ivar_p))
-        .filter(|(wave_aa, _)| frame.x.0 + half <= *wave_aa && *wave_aa <= frame.x.1 - half)
-        .map(|(wave_aa, (flux, ivar))| (wave_aa, (*ivar > 0.0).then(|| (*flux, 1.0 / ivar.sqrt()))))
-        .collect();
-    // Pixels as steps: a flux belongs to the whole width of its pixel.
-    let steps = || pixels.iter().flat_map(|(x, pixel)| [(x - half, *pixel), (x + half, *pixel)]);
-    let errors = steps().map(|(x, pixel)| pixel.map(|(flux, err)| (x, flux - err, flux + err)));
-    for shape in frame.ribbon(errors) {
-        scene.polygon(shape, Ink::ERROR);
-    }
-    for piece in frame.curve(steps().map(|(x, pixel)| pixel.map(|(flux, _)| (x, flux)))) {
-        scene.path(piece, Ink::SPECTRUM, 1.2);
-    }
+}
+
+fn draw_axes(scene: &mut Scene, line: &MeasuredLine, frame: &Frame) {
     if let Some(level) = line.continuum.filter(|level| (frame.y.0..=frame.y.1).contains(level)) {
         let down = frame.down(level);
         scene.dashed((frame.left, down), (frame.right, down), Ink::CONTINUUM, 1.6);

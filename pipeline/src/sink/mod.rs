@@ -5,19 +5,55 @@ mod parquet;
 pub(crate) use parquet::{Footer, TableWriter, WrittenFile};
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Writes a small file so that it is either whole or absent.
+/// Where a run folder keeps files that are not whole yet.
+const PARTIAL: &str = ".partial";
+
+fn partial_folder(run_folder: &Path) -> PathBuf {
+    run_folder.join(PARTIAL)
+}
+
+/// Removes unfinished files: those of a run that was killed, and the folder for them.
+///
+/// # Errors
+/// Where the disk refuses.
+pub(crate) fn remove_partial(run_folder: &Path) -> Result<()> {
+    match fs_err::remove_dir_all(partial_folder(run_folder)) {
+        // A run folder below something that is no folder is for the first write to complain about.
+        Err(error)
+            if !matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
+        {
+            Err(Error::Io { what: "cannot remove unfinished files".to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a small file of a run folder so that it is either whole or absent.
+///
+/// # Errors
+/// Where a folder cannot be made or the file cannot be written.
+pub(crate) fn write_record(run_folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+    write_aside(&partial_folder(run_folder), path, bytes)
+}
+
+/// Writes a small file outside any run folder so that it is either whole or absent.
 ///
 /// # Errors
 /// Where the folder cannot be made or the file cannot be written.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_aside(path.parent().unwrap_or(Path::new(".")), path, bytes)
+}
+
+fn write_aside(temporary_folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
     let fail = |source| Error::Io { what: format!("cannot write {}", path.display()), source };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs_err::create_dir_all(folder).map_err(fail)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
+    for folder in path.parent().into_iter().chain([temporary_folder]) {
+        fs_err::create_dir_all(folder).map_err(fail)?;
+    }
+    let mut file = tempfile::NamedTempFile::new_in(temporary_folder).map_err(fail)?;
     file.write_all(bytes).map_err(fail)?;
     file.as_file().sync_all().map_err(fail)?;
     publish(file, path)

@@ -44,22 +44,22 @@ pub(crate) struct WrittenFile {
 }
 
 impl TableWriter {
-    /// Starts a file that will stand at `path`; `temporary_folder` is on the same file system.
+    /// Starts a file that will stand at `path` in `run_folder`.
     ///
     /// # Errors
     /// Where the file cannot be created.
     pub(crate) fn create(
         path: &Path,
-        temporary_folder: &Path,
+        run_folder: &Path,
         table: &Table,
         rows_per_group: usize,
         footer: Footer,
     ) -> Result<Self> {
         let schema = Arc::new(table.arrow_schema());
         let io = Error::io(format!("cannot write {}", path.display()));
-        let file = fs_err::create_dir_all(temporary_folder)
-            .and_then(|()| NamedTempFile::new_in(temporary_folder))
-            .map_err(io)?;
+        let partial = super::partial_folder(run_folder);
+        let file =
+            fs_err::create_dir_all(&partial).and_then(|()| NamedTempFile::new_in(&partial)).map_err(io)?;
         let properties = properties(table, footer);
         let writer = ArrowWriter::try_new(DigestWriter::new(file), Arc::clone(&schema), Some(properties))
             .map_err(|source| parquet_error(path, source))?;

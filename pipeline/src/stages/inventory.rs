@@ -41,7 +41,7 @@ pub fn run(plan: &Plan) -> Result<Inventory> {
         tracing::info!("{note}");
     }
     inventory.write(&plan.folder)?;
-    sink::write_atomically(&cache_path, cache.to_json().as_bytes())?;
+    sink::write_record(&plan.folder, &cache_path, cache.to_json().as_bytes())?;
     Ok(inventory)
 }
 

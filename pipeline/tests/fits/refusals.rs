@@ -134,9 +134,8 @@ fn grids_before_beyond_or_off_desis_are_refused() {
 
 #[test]
 fn images_must_have_one_row_per_target() {
-    let mut coadd = TestCoadd::default();
-    coadd.fibermap = vec![TestColumn::i64("TARGETID", &TARGETIDS[..4])];
-    let four = coadd.bytes();
+    let fibermap = vec![TestColumn::i64("TARGETID", &TARGETIDS[..4])];
+    let four = TestCoadd { fibermap, ..TestCoadd::default() }.bytes();
     let five = TestCoadd::default().bytes();
     // FIBERMAP of four rows before images of five: both tables take one block of data.
     let hdus = scan(five.as_slice(), &ScanLimits::default()).unwrap();

@@ -114,7 +114,7 @@ impl FitsBytes {
         let mut structure = vec![("XTENSION", "'IMAGE   '"), ("BITPIX", &bitpix), ("NAXIS", &naxis)];
         structure.extend(axes.iter().map(|(keyword, n)| (keyword.as_str(), n.as_str())));
         structure.extend([("PCOUNT", "0"), ("GCOUNT", "1")]);
-        if extname.trim_matches(['\'', ' ']) != "" {
+        if !extname.trim_matches(['\'', ' ']).is_empty() {
             structure.push(("EXTNAME", &extname));
         }
         self.header(&structure, cards);

@@ -29,13 +29,14 @@ use crate::inventory::Inventory;
 use crate::ledger::{Ledger, LedgerRow, State};
 use crate::observe::Progress;
 use crate::plan::Plan;
+use crate::sink::remove_partial;
 use crate::stage::Stage;
 
 use measure::{Measured, Tables, measure_batch};
-use output::{Ending, UnitOutput, outputs_stand, remove_partial};
+use output::{Ending, UnitOutput, outputs_stand};
 use target::Rules;
-pub(crate) use windows::median_width_aa;
 use unit::{UnitContext, UnitInput};
+pub(crate) use windows::median_width_aa;
 
 /// Batches in flight between two steps of a lane.
 const CHANNEL_BATCHES: usize = 2;

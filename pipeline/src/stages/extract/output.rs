@@ -11,6 +11,7 @@ use crate::ledger::{FileRecord, Ledger, LedgerRow, RowCounts, State};
 use crate::plan::Plan;
 use crate::sink::{Footer, TableWriter, WrittenFile};
 use crate::stage::Stage;
+use crate::unit::UnitId;
 
 use super::measure::Measured;
 use super::unit::UnitInput;
@@ -18,9 +19,6 @@ use super::unit::UnitInput;
 /// Rows per row group: features are narrow, spectra are about 50 kB a row.
 const FEATURE_ROWS_PER_GROUP: usize = 4096;
 const SPECTRA_ROWS_PER_GROUP: usize = 256;
-
-/// The folder for files that are not whole yet.
-const PARTIAL: &str = ".partial";
 
 /// A unit being written.
 pub(super) struct UnitOutput<'a> {
@@ -71,8 +69,7 @@ impl<'a> UnitOutput<'a> {
             }
         }
         if self.features.is_none() {
-            self.features =
-                Some(self.create("features", None, &features::table(), FEATURE_ROWS_PER_GROUP)?);
+            self.features = Some(self.create(None, &features::table(), FEATURE_ROWS_PER_GROUP)?);
         }
         if let Some(writer) = &mut self.features {
             writer.append(measured.features)?;
@@ -81,8 +78,7 @@ impl<'a> UnitOutput<'a> {
             let Some(batch) = batch else { continue };
             if self.spectra[class.index()].is_none() {
                 let n_bins = i32::try_from(self.plan.rest_grid(class).n_bins()).unwrap_or(i32::MAX);
-                let writer =
-                    self.create("spectra", Some(class), &spectra::table(n_bins), SPECTRA_ROWS_PER_GROUP)?;
+                let writer = self.create(Some(class), &spectra::table(n_bins), SPECTRA_ROWS_PER_GROUP)?;
                 self.spectra[class.index()] = Some(writer);
             }
             if let Some(writer) = &mut self.spectra[class.index()] {
@@ -92,20 +88,9 @@ impl<'a> UnitOutput<'a> {
         Ok(())
     }
 
-    fn create(
-        &self,
-        folder: &str,
-        class: Option<Class>,
-        table: &Table,
-        rows_per_group: usize,
-    ) -> Result<TableWriter> {
-        let mut path = self.plan.folder.join(folder);
-        path.extend(class.map(Class::name));
-        path.push(self.input.id.relative_path());
-        let mut path = path.into_os_string();
-        path.push(".parquet");
-        let temporary = self.plan.folder.join(PARTIAL);
-        TableWriter::create(&PathBuf::from(path), &temporary, table, rows_per_group, self.footer(class))
+    fn create(&self, class: Option<Class>, table: &Table, rows_per_group: usize) -> Result<TableWriter> {
+        let path = self.plan.folder.join(output_path(class, &self.input.id));
+        TableWriter::create(&path, &self.plan.folder, table, rows_per_group, self.footer(class))
     }
 
     fn footer(&self, class: Option<Class>) -> Footer {
@@ -133,10 +118,9 @@ impl<'a> UnitOutput<'a> {
     /// Ends the unit: its files become visible, then its ledger row.
     ///
     /// # Errors
-    /// Where the disk refuses; the ledger then still holds the old account.
+    /// Where the disk refuses; the ledger then holds the old account or none.
     pub(super) fn end(mut self, ending: Ending, ledger: &Ledger) -> Result<LedgerRow> {
-        let previous = ledger.read(Stage::Extract, &self.input.id)?;
-        let (state, reason, outputs) = match ending {
+        match ending {
             Ending::Whole { no_redrock } => {
                 let writers = self
                     .features
@@ -144,21 +128,19 @@ impl<'a> UnitOutput<'a> {
                     .into_iter()
                     .chain(self.spectra.each_mut().map(Option::take).into_iter().flatten());
                 let written = writers.map(TableWriter::finish).collect::<Result<Vec<_>>>()?;
-                let outputs = commit_all(written, &self.plan.folder)?;
                 let rows: u64 = self.counts.values().flat_map(|reasons| reasons.values()).sum();
                 let (state, reason) = match (no_redrock, rows) {
                     (true, _) => (State::MissingUpstream, Some("no redrock file for this coadd")),
                     (false, 0) => (State::Empty, Some("the coadd has no rows")),
                     (false, _) => (State::Done, None),
                 };
-                (state, reason.map(str::to_owned), outputs)
+                self.account(state, reason.map(str::to_owned), written, ledger)
             }
             Ending::Failed(reason) => {
                 self.counts = RowCounts::new();
-                (State::Failed, Some(reason), Vec::new())
+                self.account(State::Failed, Some(reason), Vec::new(), ledger)
             }
-        };
-        self.account(state, reason, outputs, previous, ledger)
+        }
     }
 
     /// Settles a unit that was never opened.
@@ -166,16 +148,16 @@ impl<'a> UnitOutput<'a> {
     /// # Errors
     /// Where the ledger cannot be written.
     pub(super) fn leave(self, state: State, reason: String, ledger: &Ledger) -> Result<LedgerRow> {
-        let previous = ledger.read(Stage::Extract, &self.input.id)?;
-        self.account(state, Some(reason), Vec::new(), previous, ledger)
+        self.account(state, Some(reason), Vec::new(), ledger)
     }
 
+    /// Swaps the unit's files and account. In between it has no account, so that a kill leaves
+    /// nothing that could be taken for done.
     fn account(
         mut self,
         state: State,
         reason: Option<String>,
-        outputs: Vec<FileRecord>,
-        previous: Option<LedgerRow>,
+        written: Vec<WrittenFile>,
         ledger: &Ledger,
     ) -> Result<LedgerRow> {
         let rows_accounted: u64 = self.counts.values().flat_map(|reasons| reasons.values()).sum();
@@ -184,6 +166,10 @@ impl<'a> UnitOutput<'a> {
         if lost > 0 {
             self.counts.entry(State::Failed).or_default().insert("unit_failed".to_owned(), lost);
         }
+        let run_folder = &self.plan.folder;
+        ledger.retract(Stage::Extract, &self.input.id)?;
+        let outputs = written.into_iter().map(|file| file.commit(run_folder)).collect::<Result<Vec<_>>>()?;
+        remove_stale(&self.input.id, &outputs, run_folder)?;
         let row = LedgerRow {
             stage: Stage::Extract,
             unit: self.input.id,
@@ -197,24 +183,28 @@ impl<'a> UnitOutput<'a> {
             notes: self.notes,
             seconds: self.started.elapsed().as_secs_f64(),
         };
-        remove_stale(previous.as_ref(), &row, &self.plan.folder)?;
         ledger.commit(&row)?;
         Ok(row)
     }
 }
 
-fn commit_all(written: Vec<WrittenFile>, run_folder: &Path) -> Result<Vec<FileRecord>> {
-    written.into_iter().map(|file| file.commit(run_folder)).collect()
+/// Where a unit's features, or its spectra of a class, stand in the run folder.
+fn output_path(class: Option<Class>, unit: &UnitId) -> PathBuf {
+    let folder =
+        class.map_or_else(|| PathBuf::from("features"), |class| Path::new("spectra").join(class.name()));
+    let mut path = folder.join(unit.relative_path()).into_os_string();
+    path.push(".parquet");
+    path.into()
 }
 
-/// Removes what an earlier account of the unit left and this one did not replace.
-fn remove_stale(previous: Option<&LedgerRow>, row: &LedgerRow, run_folder: &Path) -> Result<()> {
-    let Some(previous) = previous else { return Ok(()) };
-    for old in &previous.outputs {
-        if row.outputs.iter().any(|new| new.path == old.path) {
+/// Removes what an earlier run left of the unit, accounted for or not, and this one did not replace.
+fn remove_stale(unit: &UnitId, outputs: &[FileRecord], run_folder: &Path) -> Result<()> {
+    for class in [None].into_iter().chain(Class::ALL.map(Some)) {
+        let path = output_path(class, unit);
+        if outputs.iter().any(|new| Path::new(&new.path) == path) {
             continue;
         }
-        match fs_err::remove_file(run_folder.join(&old.path)) {
+        match fs_err::remove_file(run_folder.join(path)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Error::Io { what: "cannot remove a stale output".to_owned(), source: error });
             }
@@ -229,17 +219,4 @@ pub(super) fn outputs_stand(row: &LedgerRow, run_folder: &Path) -> bool {
     row.outputs.iter().all(|output| {
         fs_err::metadata(run_folder.join(&output.path)).is_ok_and(|found| found.len() == output.bytes)
     })
-}
-
-/// Removes the folder of files that are not whole yet, left by a run that was killed.
-///
-/// # Errors
-/// Where the disk refuses.
-pub(super) fn remove_partial(run_folder: &Path) -> Result<()> {
-    match fs_err::remove_dir_all(run_folder.join(PARTIAL)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::Io { what: "cannot remove unfinished files".to_owned(), source: error })
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,0 +1,51 @@
+# Two commands matter: `make demo` and `make test`. Both install what is missing first.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+export SPECMILL_GIT_HASH := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+TARGET_DIR ?= $(or $(CARGO_TARGET_DIR),target)
+SPECMILL := $(TARGET_DIR)/release/specmill
+# The setup script prints a folder only where it had to bring its own tools.
+WITH_TOOLS = tools=$$(scripts/setup.sh); export PATH="$${tools:+$$tools:}$$PATH"
+
+.PHONY: demo test lint dictionary samples bench bench-peers golden
+
+# From simulated and sample coadds to Parquet, with the account of every target and one picture.
+demo:
+	@$(WITH_TOOLS); cargo build --release --locked -p specmill
+	@rm -rf demo-run/sim && $(SPECMILL) simulate --out demo-run/sim --targets 2000 --release dr1 --release dr2 --grouping both
+	@echo; echo "== the sample files of data-samples/ =="
+	@$(SPECMILL) run jobs/runs/samples.toml
+	@echo; echo "== the simulated release =="
+	@$(SPECMILL) run jobs/runs/demo.toml
+	@$(SPECMILL) show jobs/runs/samples.toml --target $$(cat data-samples/show-target) --out demo-run/target.png
+
+test:
+	@$(WITH_TOOLS); cargo test --locked --workspace
+
+lint:
+	@$(WITH_TOOLS); cargo fmt --all --check && cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# docs/data-dictionary.md, from the schemas; a test fails where it is stale.
+dictionary:
+	@cargo run -q --locked -p specmill-schemas --example write_dictionary -- docs/data-dictionary.md
+
+# data-samples/spectro and data-samples/truth, from the generator.
+samples:
+	@$(WITH_TOOLS); cargo build --release --locked -p specmill
+	@rm -rf data-samples/spectro data-samples/truth && $(SPECMILL) simulate --samples data-samples
+
+# Goldens from independent code; needs network for its pinned Python packages.
+golden:
+	@python3 -m venv .cache/golden && .cache/golden/bin/pip install -q -r data-samples/golden/requirements.txt
+	@cd data-samples/golden && ../../.cache/golden/bin/python make_golden.py --input ../spectro/redux --output . --stride 8
+
+bench:
+	@$(WITH_TOOLS); cargo bench --locked -p specmill-benches
+
+# Our rates and the peers' on the same simulated files, one after the other; prints one table.
+bench-peers:
+	@$(WITH_TOOLS); cargo build --release --locked -p specmill -p specmill-benches
+	@python3 -m venv .cache/peers && .cache/peers/bin/pip install -q -r benches/peers/requirements.txt
+	@.cache/peers/bin/python benches/peers/compare.py --specmill $(SPECMILL) \
+		--rates $(TARGET_DIR)/release/read_combine --work .cache/bench --record .cache/bench/record

@@ -1,0 +1,241 @@
+//! A simulated release, and the program run over it.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, Weak};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use sha2::{Digest, Sha256};
+use specmill::ledger::{Ledger, LedgerRow};
+use specmill::stage::Stage;
+use specmill::unit::UnitId;
+use specmill_simulate::{Grouping, Resolution, SimulateConfig, Truth, simulate};
+use tempfile::TempDir;
+
+/// A release tree that goes away with the last test that uses it.
+pub(crate) struct Release {
+    folder: TempDir,
+}
+
+impl Release {
+    /// `n_targets` rows of DR1 in pixels and tiles, without RESOLUTION.
+    pub(crate) fn simulate(n_targets: usize, targets_per_unit: usize) -> Self {
+        let folder = TempDir::new().unwrap();
+        simulate(&SimulateConfig {
+            targets_per_unit,
+            grouping: Grouping::Both,
+            resolution: Resolution::None,
+            truth: Truth::None,
+            threads: Some(2),
+            ..SimulateConfig::new(folder.path(), n_targets)
+        })
+        .unwrap();
+        Self { folder }
+    }
+
+    /// Five units of twelve targets, four pixels and a tile: the same tree for all tests that only read it.
+    pub(crate) fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Release>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap();
+        shared.upgrade().unwrap_or_else(|| {
+            let release = Arc::new(Self::simulate(60, 12));
+            *shared = Arc::downgrade(&release);
+            release
+        })
+    }
+
+    /// A copy to be damaged.
+    pub(crate) fn copy(&self) -> Self {
+        let folder = TempDir::new().unwrap();
+        for path in files_below(self.root()) {
+            let to = folder.path().join(path.strip_prefix(self.root()).unwrap());
+            fs_err::create_dir_all(to.parent().unwrap()).unwrap();
+            fs_err::copy(&path, to).unwrap();
+        }
+        Self { folder }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Every file whose name begins with `prefix`, in order.
+    pub(crate) fn files(&self, prefix: &str) -> Vec<PathBuf> {
+        let named = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(prefix);
+        files_below(self.root()).into_iter().filter(named).collect()
+    }
+}
+
+/// How a command ended and what it said.
+pub(crate) struct Outcome {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A run file over a release, and the run folder it fills.
+pub(crate) struct RunFolder {
+    folder: TempDir,
+    lines: Vec<String>,
+}
+
+impl RunFolder {
+    /// A run on the CPU with the default settings.
+    pub(crate) fn over(root: &Path) -> Self {
+        let folder = TempDir::new().unwrap();
+        let lines = [
+            format!("input.root = {root:?}"),
+            format!("output.folder = {:?}", folder.path().join("run")),
+            "resources.device = \"cpu\"".to_owned(),
+            "resources.threads = 2".to_owned(),
+        ];
+        Self { lines: lines.to_vec(), folder }
+    }
+
+    /// Sets a key of the run file, e.g. `resources.threads`, to a TOML value.
+    pub(crate) fn set(&mut self, key: &str, value: &str) -> &mut Self {
+        self.lines.retain(|line| !line.starts_with(&format!("{key} =")));
+        self.lines.push(format!("{key} = {value}"));
+        self
+    }
+
+    /// The run folder.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
+    /// `specmill <word> RUN.toml <rest>`, ready to start.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let run_file = self.folder.path().join("run.toml");
+        fs_err::write(&run_file, self.lines.join("\n")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_specmill"));
+        command.arg(words[0]).arg(run_file).args(&words[1..]);
+        command.env_remove("RUST_LOG").env_remove("SPECMILL_LOG_FORMAT");
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn call(&self, words: &[&str]) -> Outcome {
+        let output = self.command(words).output().unwrap();
+        Outcome {
+            code: output.status.code().expect("ended by itself"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// `run`, which must end with `code`.
+    pub(crate) fn run(&self, code: i32) -> Outcome {
+        let outcome = self.call(&["run"]);
+        assert_eq!(outcome.code, code, "{}{}", outcome.stdout, outcome.stderr);
+        outcome
+    }
+
+    /// SHA-256 of everything that must not depend on how the work was divided, by path.
+    pub(crate) fn digests(&self) -> BTreeMap<String, String> {
+        self.results()
+            .into_iter()
+            .map(|(name, path)| (name, format!("{:x?}", Sha256::digest(fs_err::read(path).unwrap()))))
+            .collect()
+    }
+
+    /// Inode and time of change of every result: equal where a file was not written again.
+    pub(crate) fn identities(&self) -> BTreeMap<String, (u64, i64, i64)> {
+        self.results()
+            .into_iter()
+            // The inventory is taken anew by every run.
+            .filter(|(name, _)| name != "inventory.parquet")
+            .map(|(name, path)| {
+                let metadata = fs_err::metadata(path).unwrap();
+                (name, (metadata.ino(), metadata.mtime(), metadata.mtime_nsec()))
+            })
+            .collect()
+    }
+
+    fn results(&self) -> Vec<(String, PathBuf)> {
+        let root = self.path();
+        files_below(&root)
+            .into_iter()
+            .map(|path| (path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned(), path))
+            .filter(|(name, _)| {
+                name == "inventory.parquet" || name.starts_with("features/") || name.starts_with("spectra/")
+            })
+            .collect()
+    }
+
+    /// The ids of all units that have an account, in order.
+    pub(crate) fn units(&self) -> Vec<UnitId> {
+        let ledger = self.path().join("ledger/extract");
+        let id = |path: PathBuf| {
+            let relative = path.strip_prefix(&ledger).unwrap().with_extension("");
+            relative.to_str().unwrap().parse().unwrap()
+        };
+        let mut units: Vec<UnitId> = files_below(&ledger).into_iter().map(id).collect();
+        units.sort();
+        units
+    }
+
+    /// The account of a unit.
+    pub(crate) fn account(&self, unit: &UnitId) -> LedgerRow {
+        Ledger::of_run(&self.path()).read(Stage::Extract, unit).unwrap().expect("every unit has an account")
+    }
+
+    /// Every account, in the order of the units.
+    pub(crate) fn accounts(&self) -> Vec<LedgerRow> {
+        self.units().iter().map(|unit| self.account(unit)).collect()
+    }
+
+    /// A result as one batch, with its footer's keys and values.
+    pub(crate) fn read(&self, name: &str) -> (RecordBatch, BTreeMap<String, String>) {
+        read_parquet(&self.path().join(name))
+    }
+
+    /// The features of a unit.
+    pub(crate) fn features(&self, unit: &UnitId) -> RecordBatch {
+        self.read(&format!("features/{unit}.parquet")).0
+    }
+
+    /// Fails where anything is left of a file that was not finished.
+    pub(crate) fn assert_nothing_partial(&self) {
+        let partial = |path: &PathBuf| path.to_str().unwrap().contains("/.");
+        let left: Vec<PathBuf> = files_below(&self.path())
+            .into_iter()
+            .map(|path| path.strip_prefix(self.folder.path()).unwrap().to_owned())
+            .filter(partial)
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+        assert!(!self.path().join(".partial").exists());
+    }
+}
+
+/// Every file below a folder, in order; none where there is no folder.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs_err::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+        .into_iter()
+        .flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] })
+        .collect()
+}
+
+/// A Parquet file as one batch, with its footer's keys and values.
+pub(crate) fn read_parquet(path: &Path) -> (RecordBatch, BTreeMap<String, String>) {
+    let file = fs_err::File::open(path).unwrap().into_parts().0;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let footer = builder.metadata().file_metadata().key_value_metadata().cloned().unwrap_or_default();
+    let footer = footer.into_iter().map(|pair| (pair.key, pair.value.unwrap_or_default())).collect();
+    let schema = builder.schema().clone();
+    let batches: Vec<RecordBatch> = builder.build().unwrap().map(Result::unwrap).collect();
+    (concat_batches(&schema, &batches).unwrap(), footer)
+}
+
+/// A text column; "" where NULL.
+pub(crate) fn text<'a>(batch: &'a RecordBatch, name: &str) -> Vec<&'a str> {
+    let column = batch.column_by_name(name).unwrap().as_string::<i32>();
+    (0..column.len()).map(|row| if column.is_valid(row) { column.value(row) } else { "" }).collect()
+}
