@@ -2,12 +2,24 @@
 
 // `cfg(test)` lets functions that are not tests themselves unwrap.
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod fits;
 #[cfg(test)]
 mod fits_bytes;
 #[cfg(test)]
+mod flow;
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod injection;
 #[cfg(test)]
 mod inventory;
 #[cfg(test)]
 mod real;
+#[cfg(test)]
+mod run_folder;
+#[cfg(test)]
+mod show;
+#[cfg(test)]
+mod tidy;

@@ -7,8 +7,8 @@ use super::font::Font;
 use super::frame::minus;
 use super::gather::Target;
 use super::label::greek;
-use super::spectrum::short_name;
 use super::scene::{HEIGHT, Ink, Scene, Text, WIDTH};
+use super::spectrum::short_name;
 use super::window::{strongest, with_error};
 
 const LEFT: f64 = 1268.0;
@@ -31,7 +31,9 @@ type Section = (&'static str, Vec<(String, String)>);
 /// Draws the column.
 pub(super) fn draw(scene: &mut Scene, target: &Target, font: &Font) {
     let mut down = TOP;
-    for (heading, rows) in [identity(target), redshift(target), quality(target), measured(target), lines(target)] {
+    for (heading, rows) in
+        [identity(target), redshift(target), quality(target), measured(target), lines(target)]
+    {
         if rows.is_empty() || down + 2.0 * ROW > BOTTOM {
             continue;
         }
@@ -54,7 +56,7 @@ pub(super) fn draw(scene: &mut Scene, target: &Target, font: &Font) {
 
 /// A text made as small as its room demands.
 fn fitting(font: &Font, at: (f64, f64), room: f64, ink: Ink, text: String) -> Text {
-    let size = SIZE * (room / font.width(&text, SIZE)).min(1.0);
+    let size = SIZE * (room / font.room(&text, SIZE)).min(1.0);
     Text::new(at, size, ink, text)
 }
 
@@ -64,7 +66,7 @@ fn broken(font: &Font, value: &str) -> Vec<String> {
     for word in value.split(' ') {
         let longer = lines.last().map(|line| format!("{line} {word}"));
         match longer {
-            Some(longer) if font.width(&longer, SIZE) <= RIGHT - VALUES => {
+            Some(longer) if font.room(&longer, SIZE) <= RIGHT - VALUES => {
                 lines.pop();
                 lines.push(longer);
             }
@@ -84,7 +86,8 @@ fn known(value: Option<String>) -> String {
 
 fn identity(target: &Target) -> Section {
     let features = &target.row;
-    let degrees = |name: &str| known(features.float(name).map(|angle| format!("{}°", minus(&format!("{angle:.5}")))));
+    let degrees =
+        |name: &str| known(features.float(name).map(|angle| format!("{}°", minus(&format!("{angle:.5}")))));
     let rows = vec![
         row("TARGETID", target.targetid.to_string()),
         row("unit", target.unit.to_string()),
@@ -182,6 +185,6 @@ mod tests {
         let lines = broken(&font, value);
         assert!(lines.len() > 1);
         assert_eq!(lines.join(" "), value);
-        assert!(lines.iter().all(|line| font.width(line, SIZE) <= RIGHT - VALUES));
+        assert!(lines.iter().all(|line| font.room(line, SIZE) <= RIGHT - VALUES));
     }
 }

@@ -20,6 +20,12 @@ impl Font {
         self.place(text, size).1
     }
 
+    /// Room to leave for a text: the fonts that SVG readers put in its place are wider, DejaVu Sans by
+    /// an eighth.
+    pub(super) fn room(&self, text: &str, size: f64) -> f64 {
+        1.125 * self.width(text, size)
+    }
+
     /// Calls `cover(right, down, share)` for every pixel that a text covers, relative to the
     /// beginning of its baseline.
     pub(super) fn rasterize(&self, text: &str, size: f64, mut cover: impl FnMut(f64, f64, f32)) {

@@ -211,7 +211,8 @@ fn cut(from: Point, to: Point, top: f64, bottom: f64) -> Option<(Point, Point)> 
 mod tests {
     use super::*;
 
-    const FRAME: Frame = Frame { left: 0.0, right: 10.0, top: 0.0, bottom: 10.0, x: (0.0, 10.0), y: (0.0, 10.0) };
+    const FRAME: Frame =
+        Frame { left: 0.0, right: 10.0, top: 0.0, bottom: 10.0, x: (0.0, 10.0), y: (0.0, 10.0) };
 
     #[test]
     fn ticks_are_round_numbers_inside_the_range() {
@@ -225,7 +226,8 @@ mod tests {
 
     #[test]
     fn a_curve_is_cut_at_the_frame_and_broken_at_a_gap() {
-        let values = [Some((0.0, 5.0)), Some((1.0, 15.0)), Some((2.0, 5.0)), None, Some((3.0, 5.0)), Some((4.0, 5.0))];
+        let values =
+            [Some((0.0, 5.0)), Some((1.0, 15.0)), Some((2.0, 5.0)), None, Some((3.0, 5.0)), Some((4.0, 5.0))];
         let pieces = FRAME.curve(values);
         let expected =
             [vec![(0.0, 5.0), (0.5, 0.0)], vec![(1.5, 0.0), (2.0, 5.0)], vec![(3.0, 5.0), (4.0, 5.0)]];

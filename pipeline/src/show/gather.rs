@@ -1,10 +1,8 @@
 //! What there is to draw: the target's row of `features/`, and its spectrum read again.
 
-use std::path::Path;
-
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use arrow::compute::kernels::cmp;
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
+use arrow::datatypes::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
 use parquet::errors::ParquetError;
@@ -19,7 +17,7 @@ use crate::fits::{CoaddBatch, CoaddFile};
 use crate::inventory::{Inventory, InventoryEntry};
 use crate::ledger::State;
 use crate::plan::Plan;
-use crate::stages::extract::median_width_aa;
+use crate::stages::extract::{features_path, median_width_aa};
 use crate::unit::UnitId;
 
 /// One target: what was measured, and the spectrum it was measured on.
@@ -83,22 +81,16 @@ impl FeatureRow {
     /// A number; `None` where it is NULL.
     pub(super) fn float(&self, name: &str) -> Option<f64> {
         let column = self.valid(name)?;
-        match column.data_type() {
-            DataType::Float32 => Some(f64::from(column.as_primitive::<Float32Type>().value(0))),
-            DataType::Float64 => Some(column.as_primitive::<Float64Type>().value(0)),
-            _ => None,
-        }
+        let single = column.as_primitive_opt::<Float32Type>().map(|values| f64::from(values.value(0)));
+        single.or_else(|| Some(column.as_primitive_opt::<Float64Type>()?.value(0)))
     }
 
     /// An integer; `None` where it is NULL.
     pub(super) fn integer(&self, name: &str) -> Option<i64> {
         let column = self.valid(name)?;
-        match column.data_type() {
-            DataType::Int16 => Some(i64::from(column.as_primitive::<Int16Type>().value(0))),
-            DataType::Int32 => Some(i64::from(column.as_primitive::<Int32Type>().value(0))),
-            DataType::Int64 => Some(column.as_primitive::<Int64Type>().value(0)),
-            _ => None,
-        }
+        let short = column.as_primitive_opt::<Int16Type>().map(|values| i64::from(values.value(0)));
+        let int = || Some(i64::from(column.as_primitive_opt::<Int32Type>()?.value(0)));
+        short.or_else(int).or_else(|| Some(column.as_primitive_opt::<Int64Type>()?.value(0)))
     }
 
     /// A text that is neither NULL nor empty.
@@ -168,22 +160,17 @@ pub(super) fn read(
 
 /// The target's first row in a unit's features; nothing where the unit has none.
 fn find_row(plan: &Plan, unit: &UnitId, targetid: i64) -> Result<Option<FeatureRow>> {
-    let mut path = plan.folder.join("features").join(unit.relative_path()).into_os_string();
-    path.push(".parquet");
-    let path = Path::new(&path);
-    let file = match fs_err::File::open(path) {
+    let path = features_path(&plan.folder, unit);
+    let file = match fs_err::File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::Io { what: "cannot read features".to_owned(), source: error }),
     };
     first_match(file.into_parts().0, targetid)
-        .map_err(|source| Error::Parquet { path: path.to_owned(), source: Box::new(source) })
+        .map_err(|source| Error::Parquet { path, source: Box::new(source) })
 }
 
-fn first_match(
-    file: std::fs::File,
-    targetid: i64,
-) -> std::result::Result<Option<FeatureRow>, ParquetError> {
+fn first_match(file: std::fs::File, targetid: i64) -> std::result::Result<Option<FeatureRow>, ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
     let key = ProjectionMask::columns(builder.parquet_schema(), ["targetid"]);
     let wanted = Int64Array::new_scalar(targetid);
@@ -249,7 +236,8 @@ fn combine(
         let median = dev.running_median(&combined, &plan.grid, &[(0, z)], median_width_aa(class))?;
         let valid = dev.download(&median.valid_sp)?;
         let flux = dev.download(&median.flux_sp)?;
-        continuum_p = flux.iter().zip(valid).map(|(f, valid)| (valid == 1).then_some(f64::from(*f))).collect();
+        continuum_p =
+            flux.iter().zip(valid).map(|(f, valid)| (valid == 1).then_some(f64::from(*f))).collect();
     }
     let mut alone = [None, None, None];
     for (a, (arm, alone)) in arms.iter().zip(&mut alone).enumerate() {

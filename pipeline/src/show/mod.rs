@@ -35,11 +35,8 @@ use scene::{HEIGHT, Ink, Scene, Text, WIDTH};
 /// again, or the picture cannot be written; then no file is left.
 pub(crate) fn run(args: &ShowArgs) -> Result<Exit> {
     let format = Format::of(&args.out)?;
-    let overrides = Overrides {
-        input: args.input.clone(),
-        folder: args.run_folder.clone(),
-        ..Overrides::default()
-    };
+    let overrides =
+        Overrides { input: args.input.clone(), folder: args.run_folder.clone(), ..Overrides::default() };
     let plan = Plan::read(&args.run_file, &overrides)?;
     let inventory = stages::inventory::load(&plan)?;
     let target = gather::read(&plan, &inventory, args.target, args.unit.as_deref())?;

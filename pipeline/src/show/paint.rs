@@ -5,7 +5,8 @@ use std::path::Path;
 use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{
-    Color as _, FontDesc, FontFamily, FontStyle, FontTransform, IntoFont as _, RGBColor, ShapeStyle, TextStyle,
+    Color as _, FontDesc, FontFamily, FontStyle, FontTransform, IntoFont as _, RGBColor, ShapeStyle,
+    TextStyle,
 };
 
 use crate::error::{Error, Result};

@@ -169,9 +169,9 @@ mod tests {
         let ends: Vec<Point> = scene
             .marks
             .iter()
-            .map(|mark| match mark {
-                Mark::Path { points, .. } => points[1],
-                other => panic!("{other:?}"),
+            .map(|mark| {
+                let Mark::Path { points, .. } = mark else { panic!("{mark:?}") };
+                points[1]
             })
             .collect();
         assert_eq!(ends, [(0.0, 5.0), (0.0, 12.0)]);

@@ -41,18 +41,15 @@ pub(super) fn draw(scene: &mut Scene, target: &Target, font: &Font, bottom: f64)
     let lines = lines_in_range(target, &whole);
     let bands = measured_bands(target, &whole, font);
     let strip = 2.0 * STRIP_ROW + LANE_GAP;
-    let data = Frame {
-        top: TOP + names_height(&lines, font),
-        bottom: bottom - strip - bands.height(),
-        ..whole
-    };
+    let data =
+        Frame { top: TOP + names_height(&lines, font), bottom: bottom - strip - bands.height(), ..whole };
     let ticks = Ticks::new(data.y, (data.bottom - data.top) / 70.0);
     bands.shade(scene, &data);
     data.rules(scene, &ticks);
     draw_lines(scene, &lines, &data);
     draw_data(scene, target, &smoothed, &data);
     if target.combined.ivar_p.iter().all(|ivar| *ivar <= 0.0) {
-        let middle = (0.5 * (LEFT + RIGHT), 0.5 * (data.top + data.bottom));
+        let middle = (0.5 * (LEFT + RIGHT), 0.5 * (data.top + data.bottom) - 14.0);
         scene.text(Text::new(middle, 18.0, Ink::FAINT, "no good pixels").centred());
     }
     bands.draw(scene, &data);
@@ -159,20 +156,23 @@ pub(super) fn short_name(label: &str) -> String {
 fn names_height(lines: &[LineMark], font: &Font) -> f64 {
     const LEADER: f64 = 34.0;
     let names = lines.iter().filter_map(|line| line.name.as_deref());
-    let longest = names.map(|name| font.width(name, SMALL)).fold(0.0, f64::max);
+    let longest = names.map(|name| font.room(name, SMALL)).fold(0.0, f64::max);
     if longest > 0.0 { longest + LEADER } else { 0.0 }
 }
 
 fn draw_lines(scene: &mut Scene, lines: &[LineMark], data: &Frame) {
     const LEADER: f64 = 16.0;
     const ROOM: f64 = 15.0;
-    let named: Vec<(&LineMark, &String)> = lines.iter().filter_map(|line| Some((line, line.name.as_ref()?))).collect();
+    let named: Vec<(&LineMark, &String)> =
+        lines.iter().filter_map(|line| Some((line, line.name.as_ref()?))).collect();
     let wanted: Vec<f64> = named.iter().map(|(line, _)| line.across).collect();
     let places = spread(&wanted, ROOM, (LEFT + ROOM, RIGHT - 0.5 * ROOM));
     for ((line, name), place) in named.into_iter().zip(places) {
         let foot = (place, data.top - LEADER);
         scene.segment(foot, (line.across, data.top), Ink::LINE, 0.8);
-        scene.text(Text::new((place + 4.5, data.top - LEADER - 3.0), SMALL, Ink::TEXT, name.as_str()).upwards());
+        scene.text(
+            Text::new((place + 4.5, data.top - LEADER - 3.0), SMALL, Ink::TEXT, name.as_str()).upwards(),
+        );
     }
     for line in lines.iter().filter(|line| line.is_line) {
         scene.dashed((line.across, data.top), (line.across, data.bottom), Ink::LINE.tint(0.7), 0.9);
@@ -207,7 +207,7 @@ fn measured_bands(target: &Target, frame: &Frame, font: &Font) -> Bands {
             }
             let name = greek(label);
             let centre = 0.5 * (first.0 + last.1);
-            let half = 0.5 * font.width(&name, SMALL).max(last.1 - first.0);
+            let half = 0.5 * font.room(&name, SMALL).max(last.1 - first.0);
             marks.push(BandMark { name, pieces, ink, taken: (centre - half, centre + half) });
         };
         for item in constants::breaks() {
@@ -319,7 +319,7 @@ fn draw_legend(scene: &mut Scene, target: &Target, font: &Font, width: usize) {
         scene.segment((left, LEGEND_DOWN - 5.0), (left + 22.0, LEGEND_DOWN - 5.0), ink, thickness);
         left += 28.0;
         scene.text(Text::new((left, LEGEND_DOWN), 14.0, Ink::TEXT, text.as_str()));
-        left += font.width(&text, 14.0) + 20.0;
+        left += font.room(&text, 14.0) + 20.0;
     }
 }
 

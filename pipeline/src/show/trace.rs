@@ -59,15 +59,17 @@ pub(super) fn limits(pixels: &Pixels, smooth: &[Option<Smooth>]) -> Option<(f64,
 }
 
 /// Smoothed pixels that stand above `floor` by more than noise, and not for a bad pixel or two: the
-/// median of the five pixels around does so too.
+/// median of the five pixels around must rise with them.
 fn peaks(pixels: &Pixels, smooth: &[Option<Smooth>], floor: f64) -> impl Iterator<Item = f64> {
     const SIGMAS: f64 = 4.0;
+    /// The narrowest lines are three pixels wide: their median of five is half their smoothed peak.
+    const LEAST_MEDIAN: f64 = 0.25;
     let windows = pixels.flux_p.windows(5).zip(pixels.ivar_p.windows(5));
     windows.zip(smooth.iter().skip(2)).filter_map(move |((flux_p, ivar_p), smooth)| {
         let Smooth { flux, err } = (*smooth)?;
-        let whole = ivar_p.iter().all(|ivar| *ivar > 0.0);
-        let is_peak = flux - floor > SIGMAS * err && quantile(flux_p.to_vec(), 0.5)? > floor;
-        (whole && is_peak).then_some(flux)
+        let median = quantile(flux_p.to_vec(), 0.5)?;
+        let is_peak = flux - floor > SIGMAS * err && median - floor > LEAST_MEDIAN * (flux - floor);
+        (is_peak && ivar_p.iter().all(|ivar| *ivar > 0.0)).then_some(flux)
     })
 }
 
@@ -75,7 +77,11 @@ fn peaks(pixels: &Pixels, smooth: &[Option<Smooth>], floor: f64) -> impl Iterato
 pub(super) fn quantile(mut values: Vec<f64>, share: f64) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
     let last = values.len().checked_sub(1)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the last index")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and the last index"
+    )]
     let at = (share.clamp(0.0, 1.0) * last as f64).round() as usize;
     values.get(at).copied()
 }

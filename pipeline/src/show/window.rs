@@ -79,7 +79,8 @@ pub(super) fn draw(scene: &mut Scene, target: &Target, font: &Font, lines: &[Mea
     for (i, line) in lines.into_iter().enumerate() {
         let left = LEFT + i as f64 * (width + BETWEEN);
         let view = View::new(target, &smoothed, line, z);
-        let frame = Frame { left, right: left + width, top: TOP, bottom: BOTTOM, x: view.x, y: view.limits() };
+        let frame =
+            Frame { left, right: left + width, top: TOP, bottom: BOTTOM, x: view.x, y: view.limits() };
         draw_bands(scene, line, z, &frame);
         view.draw(scene, &frame);
         draw_axes(scene, line, &frame);
@@ -147,7 +148,9 @@ impl View {
     fn draw(&self, scene: &mut Scene, frame: &Frame) {
         // Pixels as steps: a flux belongs to the whole width of its pixel.
         let steps = || {
-            let ends = |pixel: &ViewPixel| [(-self.half_aa, pixel), (self.half_aa, pixel)].map(|(d, p)| (p.wave_aa + d, p.own));
+            let ends = |pixel: &ViewPixel| {
+                [(-self.half_aa, pixel), (self.half_aa, pixel)].map(|(d, p)| (p.wave_aa + d, p.own))
+            };
             self.pixels.iter().flat_map(ends)
         };
         if !self.is_wide() {
@@ -219,7 +222,7 @@ fn write_numbers(scene: &mut Scene, font: &Font, line: &MeasuredLine, frame: &Fr
     let mut down = TOP - 9.0;
     for (size, ink, text) in texts.into_iter().rev() {
         let room = frame.right - frame.left;
-        let size = size * (room / font.width(&text, size)).min(1.0);
+        let size = size * (room / font.room(&text, size)).min(1.0);
         scene.text(Text::new((frame.left, down), size, ink, text));
         down -= 16.5;
     }

@@ -23,7 +23,7 @@ impl Case {
     /// The project's own samples.
     pub(crate) fn samples() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data-samples");
-        Self { golden: "/work/brief/judgegold".into(), root, redshifts: vec![("", Redshifts::default())] }
+        Self { golden: root.join("golden"), root, redshifts: vec![("", Redshifts::default())] }
     }
 
     /// The genuine DESI coadds; `None`, after saying so, where this machine lacks them or the

@@ -64,8 +64,8 @@ fn golden_samples_hold_the_pixels_on_which_the_rules_differ() {
 #[test]
 fn features_and_spectra_of_the_samples_equal_their_references() {
     let quantities = flow::compare(&Case::samples());
-    // Every class is there, so every break, index and line is measured somewhere or known to be blended.
-    assert!(quantities.len() > 150, "{quantities:?}");
+    // There are 6 S/N, 3 breaks, 25 indices and 3 numbers for each of 29 windows; a few may be NULL everywhere.
+    assert!(quantities.len() >= 115, "{quantities:?}");
     for quantity in ["dn4000_w", "d4000", "mgb", "halpha_nii_flux", "mgii_2800_flux", "oiii_5008_ew"] {
         assert!(quantities.contains(quantity), "{quantity}");
     }

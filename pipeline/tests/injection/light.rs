@@ -15,10 +15,21 @@ const SAMPLES: usize = 20;
 const SAMPLE_AA: f64 = STEP_AA / SAMPLES as f64;
 const C_KMS: f64 = 299_792.458;
 
-/// Gaussian σ of the line-spread function in each arm, Å; a quarter of the spectra get one much
-/// narrower than a pixel, which no spectrograph of good sense has but no sum may mind.
+/// Gaussian σ of the line-spread function in each arm, Å; some spectra get one much narrower than a
+/// pixel, which no sum over a window may mind.
 const LSF_AA: [f64; 3] = [0.72, 0.62, 0.72];
 const SHARP_AA: f64 = 0.2;
+
+/// What narrow lines a spectrum has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// None.
+    Quiet,
+    /// σ of a quarter of a pixel.
+    Sharp,
+    /// As DESI resolves them: σ of 0.6 Å and more.
+    Resolved,
+}
 
 /// Numbers that look random (SplitMix64).
 pub(crate) struct Draw(u64);
@@ -69,6 +80,7 @@ struct Narrow {
 /// One noiseless spectrum.
 pub(crate) struct Light {
     one_plus_z: f64,
+    pub(crate) lines: Lines,
     lsf_aa: [f64; 3],
     /// At the edges of the pixels.
     smooth_e: Vec<f64>,
@@ -96,8 +108,7 @@ struct Shape {
 impl Shape {
     fn draw(draw: &mut Draw, is_quasar: bool, lines: &[Line]) -> Self {
         if !is_quasar {
-            let (slope, jump, balmer) =
-                (draw.range(-2.0, 1.0), draw.range(0.1, 0.6), draw.range(0.02, 0.35));
+            let (slope, jump, balmer) = (draw.range(-2.0, 1.0), draw.range(0.1, 0.6), draw.range(0.02, 0.35));
             return Self { slope, jump, balmer, broad: Vec::new() };
         }
         let mut shape = Self { slope: draw.range(-2.0, -1.0), jump: 0.0, balmer: 0.0, broad: Vec::new() };
@@ -124,21 +135,30 @@ impl Shape {
 
 impl Light {
     /// A galaxy or quasar at redshift `z`, as bright as a median S/N of 2 to 60 per pixel asks for
-    /// at the ivar given, with every narrow line of the table at 1.5 to 80 Å of rest-frame width.
+    /// at the ivar given; unless it is quiet, with every narrow line of the table at 1.5 to 80 Å of
+    /// rest-frame width.
     pub(crate) fn draw(draw: &mut Draw, is_quasar: bool, z: f64, lines: &[Line], ivar_p: &[f64]) -> Self {
         let one_plus_z = 1.0 + z;
         let shape = Shape::draw(draw, is_quasar, lines);
         let mut smooth_e: Vec<f64> = (0..=N_PIXELS).map(|p| shape.at(edge_aa(p) / one_plus_z)).collect();
-        let mut snr_p: Vec<f64> = smooth_e.iter().zip(ivar_p).map(|(f, ivar)| f * libm::sqrt(*ivar)).collect();
+        let mut snr_p: Vec<f64> =
+            smooth_e.iter().zip(ivar_p).map(|(f, ivar)| f * libm::sqrt(*ivar)).collect();
         let (_, median, _) = snr_p.select_nth_unstable_by(N_PIXELS / 2, f64::total_cmp);
         let amplitude = draw.log_range(2.0, 60.0) / *median;
         smooth_e.iter_mut().for_each(|value| *value *= amplitude);
 
-        let is_sharp = draw.uniform() < 0.25;
-        let sigma_kms = if is_sharp { 5.0 } else { draw.log_range(10.0, 130.0) };
+        let kind = match draw.uniform() {
+            u if u < 0.3 => Lines::Quiet,
+            u if u < 0.5 => Lines::Sharp,
+            _ => Lines::Resolved,
+        };
+        let (lsf_aa, sigma_kms) = match kind {
+            Lines::Sharp => ([SHARP_AA; 3], 5.0),
+            Lines::Quiet | Lines::Resolved => (LSF_AA, draw.log_range(10.0, 130.0)),
+        };
         let narrow = lines
             .iter()
-            .filter(|line| line.kind == LineKind::Narrow)
+            .filter(|line| line.kind == LineKind::Narrow && kind != Lines::Quiet)
             .map(|line| {
                 let level = amplitude * shape.at(line.wave_aa);
                 Narrow {
@@ -148,13 +168,7 @@ impl Light {
                 }
             })
             .collect();
-        let lsf_aa = if is_sharp { [SHARP_AA; 3] } else { LSF_AA };
-        Self { one_plus_z, lsf_aa, smooth_e, narrow }
-    }
-
-    /// Whether lines are narrower than a pixel: σ below a third of it.
-    pub(crate) fn is_sharp(&self) -> bool {
-        self.lsf_aa[0] < STEP_AA / 3.0
+        Self { one_plus_z, lines: kind, lsf_aa, smooth_e, narrow }
     }
 
     /// Mean light in the pixels of an arm.
@@ -164,7 +178,9 @@ impl Light {
         for line in &self.narrow {
             let sigma = libm::hypot(line.sigma_aa, self.lsf_aa[arm]);
             let below = |p: usize| {
-                0.5 * libm::erfc((line.centre_aa - edge_aa(first_pixel + p)) / sigma / std::f64::consts::SQRT_2)
+                0.5 * libm::erfc(
+                    (line.centre_aa - edge_aa(first_pixel + p)) / sigma / std::f64::consts::SQRT_2,
+                )
             };
             for (p, mean) in means.iter_mut().enumerate() {
                 if (edge_aa(first_pixel + p) - line.centre_aa).abs() < 8.0 * sigma + STEP_AA {

@@ -19,8 +19,11 @@ pub(crate) fn read(folder: &Path) -> TruthTable {
         let mut lines = text.lines();
         let names: Vec<&str> = lines.next().unwrap().split(',').collect();
         for line in lines {
-            let cells: BTreeMap<String, String> =
-                names.iter().zip(line.split(',')).map(|(name, cell)| ((*name).to_owned(), cell.to_owned())).collect();
+            let cells: BTreeMap<String, String> = names
+                .iter()
+                .zip(line.split(','))
+                .map(|(name, cell)| ((*name).to_owned(), cell.to_owned()))
+                .collect();
             let key = (cells["unit"].clone(), cells["row"].parse().unwrap());
             table.insert(key, TruthRow { cells });
         }
