@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// A run file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunFile {
     /// What to read.
@@ -152,19 +152,6 @@ pub struct Resources {
     pub batch_rows: usize,
     /// Units worked on at once; 0 = from the threads.
     pub units_in_flight: usize,
-}
-
-impl Default for RunFile {
-    fn default() -> Self {
-        Self {
-            input: Input::default(),
-            output: Output::default(),
-            redshifts: Redshifts::default(),
-            extract: Extract::default(),
-            grids: Grids::default(),
-            resources: Resources::default(),
-        }
-    }
 }
 
 impl Default for Output {

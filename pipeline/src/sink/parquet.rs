@@ -157,18 +157,16 @@ fn properties(table: &Table, footer: Footer) -> WriterProperties {
             footer.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect(),
         ));
     for field in &table.fields {
-        let float = matches!(field.kind, Kind::Float32 | Kind::Float64 | Kind::Float32List(_));
-        if float {
-            let path = match field.kind {
-                Kind::Float32List(_) => {
-                    ColumnPath::new(vec![field.name.clone(), "list".to_owned(), "item".to_owned()])
-                }
-                _ => ColumnPath::from(field.name.as_str()),
-            };
-            builder = builder
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT);
-        }
+        let path = match field.kind {
+            Kind::Float32 | Kind::Float64 => ColumnPath::from(field.name.as_str()),
+            Kind::Float32List(_) => {
+                ColumnPath::new(vec![field.name.clone(), "list".to_owned(), "item".to_owned()])
+            }
+            Kind::Text | Kind::Int16 | Kind::Int32 | Kind::Int64 => continue,
+        };
+        builder = builder
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT);
     }
     builder.build()
 }

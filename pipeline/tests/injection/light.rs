@@ -203,8 +203,10 @@ impl Light {
             let arm = usize::from(line.centre_aa > 5780.0) + usize::from(line.centre_aa > 7570.0);
             let sigma = libm::hypot(line.sigma_aa, self.lsf_aa[arm]);
             let peak = line.flux / (sigma * libm::sqrt(std::f64::consts::TAU));
-            for i in sample_at(line.centre_aa - 8.0 * sigma)..sample_at(line.centre_aa + 8.0 * sigma) {
-                flux_i[i] += peak * gauss((sample_aa(i) - line.centre_aa) / sigma);
+            let (first, end) =
+                (sample_at(line.centre_aa - 8.0 * sigma), sample_at(line.centre_aa + 8.0 * sigma));
+            for (i, value) in flux_i.iter_mut().enumerate().take(end).skip(first) {
+                *value += peak * gauss((sample_aa(i) - line.centre_aa) / sigma);
             }
         }
         Fine { flux_i, ivar_p, one_plus_z: self.one_plus_z }
@@ -237,6 +239,8 @@ pub(crate) struct Fine<'a> {
 pub(crate) struct LineTruth {
     pub(crate) flux: f64,
     pub(crate) continuum: f64,
+    /// What the sidebands' ivar leaves uncertain of it.
+    pub(crate) continuum_sigma: f64,
     pub(crate) ew_aa: f64,
     /// Observed ends of the window, Å.
     pub(crate) window_aa: (f64, f64),
@@ -285,7 +289,10 @@ impl Fine<'_> {
         let (level, slope) = ((wxx * wf - wx * wxf) / determinant, (w * wxf - wx * wf) / determinant);
         let [flux] = self.integrate(window_aa, |wave, flux, _| [flux - level - slope * (wave - origin)]);
         let ew_aa = flux / level / self.one_plus_z;
-        level.is_finite().then_some(LineTruth { flux, continuum: level, ew_aa, window_aa })
+        // The sums are over Å; information comes in pixels.
+        let continuum_sigma = libm::sqrt(wxx / determinant * STEP_AA);
+        let truth = LineTruth { flux, continuum: level, continuum_sigma, ew_aa, window_aa };
+        level.is_finite().then_some(truth)
     }
 
     /// Ratio of mean f_ν (∝ λ² f_λ) of two bands: plain, then weighted by the ivar of f_ν.

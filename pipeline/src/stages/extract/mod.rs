@@ -67,7 +67,7 @@ pub struct StepSeconds {
 enum Read {
     Begin(Arc<UnitContext>),
     Batch(Arc<UnitContext>, CoaddBatch),
-    Leave(UnitInput, State, String),
+    Leave(Box<UnitInput>, State, String),
     End(Ending),
 }
 
@@ -75,7 +75,7 @@ enum Read {
 enum Computed {
     Begin(Arc<UnitContext>),
     Batch(Box<Measured>),
-    Leave(UnitInput, State, String),
+    Leave(Box<UnitInput>, State, String),
     End(Ending),
 }
 
@@ -253,10 +253,10 @@ fn read_unit<B: Backend>(
 ) -> std::result::Result<(), Hangup> {
     let send = |message| to_compute.send(message).map_err(|_| Hangup);
     let coadd_path = match (&input.broken, &input.coadd) {
-        (Some(reason), _) => return send(Read::Leave(input.clone(), State::Failed, reason.clone())),
+        (Some(reason), _) => return send(Read::Leave(Box::new(input.clone()), State::Failed, reason.clone())),
         (None, None) => {
             let reason = "no coadd file for this redrock".to_owned();
-            return send(Read::Leave(input.clone(), State::MissingUpstream, reason));
+            return send(Read::Leave(Box::new(input.clone()), State::MissingUpstream, reason));
         }
         (None, Some(path)) => path,
     };
@@ -264,7 +264,7 @@ fn read_unit<B: Backend>(
         watch.time(|| UnitContext::open(input.clone(), coadd_path, &shop.plan.run_file, shop.catalog));
     let (context, mut coadd) = match opened {
         Ok((context, coadd)) => (Arc::new(context), coadd),
-        Err(error) => return send(Read::Leave(input.clone(), State::Failed, reason_of(&error))),
+        Err(error) => return send(Read::Leave(Box::new(input.clone()), State::Failed, reason_of(&error))),
     };
     send(Read::Begin(Arc::clone(&context)))?;
     let step = shop.plan.run_file.resources.batch_rows;
@@ -349,7 +349,7 @@ fn write_units<B: Backend>(
                 }
                 Computed::Leave(input, state, reason) => {
                     shop.progress.advance(input.rows);
-                    let output = UnitOutput::begin(shop.plan, input, Vec::new());
+                    let output = UnitOutput::begin(shop.plan, *input, Vec::new());
                     rows.push(report_row(output.leave(state, reason, shop.ledger)?));
                 }
                 Computed::End(ending) => {
