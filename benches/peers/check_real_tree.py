@@ -114,8 +114,11 @@ class Unit:
 
 
 def read_rows(path: Path) -> list[dict]:
-    """A Parquet file as rows."""
-    return pq.read_table(path).to_pylist()
+    """A Parquet file as rows; the prefix that keeps an index apart from a line of its name is dropped."""
+    return [
+        {name.removeprefix("lick_"): value for name, value in row.items()}
+        for row in pq.read_table(path).to_pylist()
+    ]
 
 
 def check_states(report: Report, unit: Unit, ivar_sp: np.ndarray, measured: list[str]) -> None:

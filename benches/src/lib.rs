@@ -25,9 +25,8 @@ pub fn release(folder: &Path, units: usize) -> Vec<PathBuf> {
 
 /// The coadds among some files.
 pub fn coadds(files: &[PathBuf]) -> Vec<PathBuf> {
-    let is_coadd = |path: &&PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("coadd-"))
-    };
+    let is_coadd =
+        |path: &&PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("coadd-"));
     files.iter().filter(is_coadd).cloned().collect()
 }
 

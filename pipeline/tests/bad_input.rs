@@ -1,8 +1,9 @@
 //! Damaged input: one clear reason, the other units untouched, an exit code that says so.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::LazyLock;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
@@ -19,24 +20,28 @@ const ROWS: usize = 8;
 /// The undamaged release and what a run makes of it.
 struct Undamaged {
     release: Release,
-    run: RunFolder,
+    units: Vec<UnitId>,
+    digests: Digests,
     /// The unit that the cases damage: neither the first nor the last.
     victim: LedgerRow,
+    /// The victim's.
+    features: RecordBatch,
 }
 
+/// SHA-256 by path.
+type Digests = BTreeMap<String, String>;
+
 impl Undamaged {
-    fn shared() -> Arc<Self> {
-        static SHARED: Mutex<Weak<Undamaged>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap();
-        shared.upgrade().unwrap_or_else(|| {
-            let release = Release::simulate(3 * ROWS, ROWS);
+    fn shared() -> &'static Self {
+        static SHARED: LazyLock<Undamaged> = LazyLock::new(|| {
+            let release = Release::simulate_lasting(3 * ROWS, ROWS);
             let run = RunFolder::over(release.root());
             run.run(0);
             let victim = run.accounts().remove(1);
-            let undamaged = Arc::new(Self { release, run, victim });
-            *shared = Arc::downgrade(&undamaged);
-            undamaged
-        })
+            let features = run.features(&victim.unit);
+            Undamaged { units: run.units(), digests: run.digests(), release, victim, features }
+        });
+        &SHARED
     }
 
     /// Damages the victim's files in a copy, runs it, and checks what every case has in common.
@@ -49,13 +54,13 @@ impl Undamaged {
         let status = run.call(&["status"]);
         assert_eq!(status.code, code, "{}", status.stdout);
         let victim = self.victim.unit.to_string();
-        let others = |run: &RunFolder| -> Vec<(String, String)> {
-            let is_other = |name: &str| name != "inventory.parquet" && !name.contains(&victim);
-            run.digests().into_iter().filter(|(name, _)| is_other(name)).collect()
+        let others = |mut digests: Digests| {
+            digests.retain(|name, _| name != "inventory.parquet" && !name.contains(&victim));
+            digests
         };
-        assert_eq!(others(&run), others(&self.run));
+        assert_eq!(others(run.digests()), others(self.digests.clone()));
         run.assert_nothing_partial();
-        assert_eq!(run.units(), self.run.units());
+        assert_eq!(run.units(), self.units);
         let account = run.account(&self.victim.unit);
         assert!(account.adds_up());
         Damaged { account, run, status: status.stdout }
@@ -74,11 +79,6 @@ impl Undamaged {
         assert!(damaged.status.contains(reason), "{}", damaged.status);
         assert_eq!(damaged.outputs(), Vec::<PathBuf>::new());
         assert_eq!(account.outputs, []);
-    }
-
-    /// The victim's features.
-    fn features(&self) -> RecordBatch {
-        self.run.features(&self.victim.unit)
     }
 }
 
@@ -154,8 +154,8 @@ fn a_coadd_without_its_redrock_lists_its_targets_and_measures_none() {
     assert_eq!(damaged.account.state, State::MissingUpstream);
     assert_eq!(damaged.account.reason.as_deref(), Some("no redrock file for this coadd"));
     assert_eq!(damaged.account.inputs, undamaged.victim.inputs[..1]);
-    let (before, features) = (undamaged.features(), damaged.features());
-    let before = text(&before, "state");
+    let features = damaged.features();
+    let before = text(&undamaged.features, "state");
     for (row, (state, reason)) in
         text(&features, "state").into_iter().zip(text(&features, "reason")).enumerate()
     {
@@ -176,9 +176,8 @@ fn a_file_cut_short_fails_its_unit_and_names_the_hdu() {
         let data = fits.hdu(at).data;
         fs_err::write(path, &fits.bytes[..data.start + data.len() / 2]).unwrap();
     };
-    undamaged
-        .assert_fails(&[&coadd_name(&undamaged), "R_FLUX", "truncated"], |coadd, _| cut(coadd, "R_FLUX"));
-    undamaged.assert_fails(&[&redrock_name(&undamaged), "REDSHIFTS", "truncated"], |_, redrock| {
+    undamaged.assert_fails(&[&coadd_name(undamaged), "R_FLUX", "truncated"], |coadd, _| cut(coadd, "R_FLUX"));
+    undamaged.assert_fails(&[&redrock_name(undamaged), "REDSHIFTS", "truncated"], |_, redrock| {
         cut(redrock, "REDSHIFTS");
     });
 }
@@ -186,14 +185,14 @@ fn a_file_cut_short_fails_its_unit_and_names_the_hdu() {
 #[test]
 fn a_file_that_is_not_fits_fails_its_unit() {
     let undamaged = Undamaged::shared();
-    let words = [&*coadd_name(&undamaged), "not a FITS file", "SIMPLE"];
+    let words = [&*coadd_name(undamaged), "not a FITS file", "SIMPLE"];
     undamaged.assert_fails(&words, |coadd, _| {
         fs_err::write(coadd, b"<html>404 Not Found</html>".repeat(1000)).unwrap();
     });
-    undamaged.assert_fails(&[&coadd_name(&undamaged), "the file is empty"], |coadd, _| {
+    undamaged.assert_fails(&[&coadd_name(undamaged), "the file is empty"], |coadd, _| {
         fs_err::write(coadd, b"").unwrap();
     });
-    undamaged.assert_fails(&[&redrock_name(&undamaged), "the file is empty"], |_, redrock| {
+    undamaged.assert_fails(&[&redrock_name(undamaged), "the file is empty"], |_, redrock| {
         fs_err::write(redrock, b"").unwrap();
     });
 }
@@ -221,7 +220,7 @@ fn a_coadd_without_rows_is_empty_and_no_failure() {
 #[test]
 fn headers_that_contradict_each_other_fail_the_unit() {
     let undamaged = Undamaged::shared();
-    let name = coadd_name(&undamaged);
+    let name = coadd_name(undamaged);
     // 2326 pixels are stated by R_WAVELENGTH; one less ends in the same block.
     undamaged.assert_fails(&[&name, "R_FLUX", "shape", "2325", "2326"], |coadd, _| {
         let mut fits = Fits::read(coadd);
@@ -244,7 +243,7 @@ fn headers_that_contradict_each_other_fail_the_unit() {
 fn an_arm_off_the_grid_fails_the_unit_and_its_rows() {
     let undamaged = Undamaged::shared();
     // A shift of 6 km/s: largest at the arm's last pixel.
-    let words = [&*coadd_name(&undamaged), "R_WAVELENGTH", "pixel 2325 is at 7620.15", "3600 + 0.8 i"];
+    let words = [&*coadd_name(undamaged), "R_WAVELENGTH", "pixel 2325 is at 7620.15", "3600 + 0.8 i"];
     undamaged.assert_fails(&words, |coadd, _| {
         let mut fits = Fits::read(coadd);
         let data = fits.hdu("R_WAVELENGTH").data;
@@ -267,8 +266,8 @@ fn an_arm_off_the_grid_fails_the_unit_and_its_rows() {
 #[test]
 fn pixels_that_are_no_numbers_are_counted_and_left_out() {
     let undamaged = Undamaged::shared();
-    let before = undamaged.features();
-    let [row] = done_rows(&before);
+    let before = &undamaged.features;
+    let [row] = done_rows(before);
     let mut fluxes = vec![f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -f32::NAN];
     let mut ivars = vec![f32::NAN, f32::INFINITY, -1.0, -1e-30, f32::NEG_INFINITY];
     let n_bad = i32::try_from(fluxes.len() + ivars.len()).unwrap();
@@ -281,11 +280,11 @@ fn pixels_that_are_no_numbers_are_counted_and_left_out() {
         fits.write();
     });
     let after = damaged.features();
-    assert_eq!(rows_that_differ(&before, &after), [row]);
+    assert_eq!(rows_that_differ(before, &after), [row]);
     assert_eq!(text(&after, "state")[row], "done");
     assert_eq!(int32(&after, "n_bad_pixels", row), n_bad);
-    assert_eq!(int32(&after, "n_good_pixels", row), int32(&before, "n_good_pixels", row) - n_bad);
-    assert_eq!(int32(&after, "flags", row), int32(&before, "flags", row) | flags::BAD_PIXELS);
+    assert_eq!(int32(&after, "n_good_pixels", row), int32(before, "n_good_pixels", row) - n_bad);
+    assert_eq!(int32(&after, "flags", row), int32(before, "flags", row) | flags::BAD_PIXELS);
     for path in damaged.outputs() {
         assert_finite(&crate::run_folder::read_parquet(&path).0);
     }
@@ -294,8 +293,8 @@ fn pixels_that_are_no_numbers_are_counted_and_left_out() {
 #[test]
 fn a_spectrum_of_nothing_but_nan_is_empty() {
     let undamaged = Undamaged::shared();
-    let before = undamaged.features();
-    let [row] = done_rows(&before);
+    let before = &undamaged.features;
+    let [row] = done_rows(before);
     let damaged = undamaged.damage(0, |coadd, _| {
         let mut fits = Fits::read(coadd);
         for (arm, n_pixels) in [("B_FLUX", 2751), ("R_FLUX", 2326), ("Z_FLUX", 2881)] {
@@ -304,7 +303,7 @@ fn a_spectrum_of_nothing_but_nan_is_empty() {
         fits.write();
     });
     let after = damaged.features();
-    assert_eq!(rows_that_differ(&before, &after), [row]);
+    assert_eq!(rows_that_differ(before, &after), [row]);
     assert_eq!((text(&after, "state")[row], text(&after, "reason")[row]), ("empty", "no_good_pixels"));
     assert_eq!(int32(&after, "n_good_pixels", row), 0);
 }
@@ -312,8 +311,8 @@ fn a_spectrum_of_nothing_but_nan_is_empty() {
 #[test]
 fn an_absurd_redshift_fails_its_target_alone() {
     let undamaged = Undamaged::shared();
-    let before = undamaged.features();
-    let rows: [usize; 3] = done_rows(&before);
+    let before = &undamaged.features;
+    let rows: [usize; 3] = done_rows(before);
     let damaged = undamaged.damage(3, |_, redrock| {
         let mut fits = Fits::read(redrock);
         for (row, z) in rows.into_iter().zip([-1.0_f64, 20.0, f64::NAN]) {
@@ -322,7 +321,7 @@ fn an_absurd_redshift_fails_its_target_alone() {
         fits.write();
     });
     let after = damaged.features();
-    assert_eq!(rows_that_differ(&before, &after), rows);
+    assert_eq!(rows_that_differ(before, &after), rows);
     for row in rows {
         assert_eq!(
             (text(&after, "state")[row], text(&after, "reason")[row]),
@@ -338,8 +337,8 @@ fn an_absurd_redshift_fails_its_target_alone() {
 #[test]
 fn the_second_row_of_a_target_fails_and_the_first_is_measured() {
     let undamaged = Undamaged::shared();
-    let before = undamaged.features();
-    let [first, second] = done_rows(&before);
+    let before = &undamaged.features;
+    let [first, second] = done_rows(before);
     let damaged = undamaged.damage(3, |coadd, redrock| {
         for (path, hdus) in [(coadd, ["FIBERMAP", "SCORES"]), (redrock, ["REDSHIFTS", "FIBERMAP"])] {
             let mut fits = Fits::read(path);
@@ -351,7 +350,7 @@ fn the_second_row_of_a_target_fails_and_the_first_is_measured() {
         }
     });
     let after = damaged.features();
-    assert_eq!(rows_that_differ(&before, &after), [second]);
+    assert_eq!(rows_that_differ(before, &after), [second]);
     assert_eq!(
         (text(&after, "state")[second], text(&after, "reason")[second]),
         ("failed", "repeated_targetid")
@@ -376,7 +375,7 @@ fn a_unit_that_breaks_later_loses_its_old_results() {
     let whole = undamaged.release.root().join(&undamaged.victim.inputs[0].path);
     fs_err::copy(whole, release.root().join(&undamaged.victim.inputs[0].path)).unwrap();
     run.run(0);
-    assert_eq!(run.digests(), undamaged.run.digests());
+    assert_eq!(run.digests(), undamaged.digests);
 }
 
 #[test]

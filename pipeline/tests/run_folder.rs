@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
@@ -16,36 +16,44 @@ use specmill::unit::UnitId;
 use specmill_simulate::{Grouping, Resolution, SimulateConfig, Truth, simulate};
 use tempfile::TempDir;
 
-/// A release tree that goes away with the last test that uses it.
+/// A release tree.
 pub(crate) struct Release {
-    folder: TempDir,
+    root: PathBuf,
+    /// Removes the tree with this value; absent where the tree serves the whole process.
+    _folder: Option<TempDir>,
 }
 
 impl Release {
     /// `n_targets` rows of DR1 in pixels and tiles, without RESOLUTION.
     pub(crate) fn simulate(n_targets: usize, targets_per_unit: usize) -> Self {
         let folder = TempDir::new().unwrap();
+        Self::simulate_into(folder.path(), n_targets, targets_per_unit);
+        Self { root: folder.path().to_owned(), _folder: Some(folder) }
+    }
+
+    /// The same for all tests of this process, which only read it.
+    pub(crate) fn simulate_lasting(n_targets: usize, targets_per_unit: usize) -> Self {
+        let root = lasting_folder(&format!("{n_targets}x{targets_per_unit}"));
+        Self::simulate_into(&root, n_targets, targets_per_unit);
+        Self { root, _folder: None }
+    }
+
+    fn simulate_into(root: &Path, n_targets: usize, targets_per_unit: usize) {
         simulate(&SimulateConfig {
             targets_per_unit,
             grouping: Grouping::Both,
             resolution: Resolution::None,
             truth: Truth::None,
             threads: Some(2),
-            ..SimulateConfig::new(folder.path(), n_targets)
+            ..SimulateConfig::new(root, n_targets)
         })
         .unwrap();
-        Self { folder }
     }
 
-    /// Five units of twelve targets, four pixels and a tile: the same tree for all tests that only read it.
+    /// Five units of twelve targets, four pixels and a tile; not to be written to.
     pub(crate) fn shared() -> Arc<Self> {
-        static SHARED: Mutex<Weak<Release>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap();
-        shared.upgrade().unwrap_or_else(|| {
-            let release = Arc::new(Self::simulate(60, 12));
-            *shared = Arc::downgrade(&release);
-            release
-        })
+        static SHARED: LazyLock<Arc<Release>> = LazyLock::new(|| Arc::new(Release::simulate_lasting(60, 12)));
+        Arc::clone(&SHARED)
     }
 
     /// A copy to be damaged.
@@ -56,11 +64,11 @@ impl Release {
             fs_err::create_dir_all(to.parent().unwrap()).unwrap();
             fs_err::copy(&path, to).unwrap();
         }
-        Self { folder }
+        Self { root: folder.path().to_owned(), _folder: Some(folder) }
     }
 
     pub(crate) fn root(&self) -> &Path {
-        self.folder.path()
+        &self.root
     }
 
     /// Every file whose name begins with `prefix`, in order.
@@ -68,6 +76,24 @@ impl Release {
         let named = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(prefix);
         files_below(self.root()).into_iter().filter(named).collect()
     }
+}
+
+/// A folder of this process in cargo's scratch space. A static is never dropped, so what earlier
+/// processes left is removed here.
+fn lasting_folder(name: &str) -> PathBuf {
+    const PREFIX: &str = "release-of-";
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    fs_err::create_dir_all(scratch).unwrap();
+    for entry in fs_err::read_dir(scratch).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if process.is_some_and(|id| !Path::new("/proc").join(id.to_string()).exists()) {
+            // Another process may be tidying up too.
+            let _ = fs_err::remove_dir_all(entry.path());
+        }
+    }
+    scratch.join(format!("{PREFIX}{}-{name}", std::process::id()))
 }
 
 /// How a command ended and what it said.

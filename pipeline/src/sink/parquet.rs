@@ -1,5 +1,6 @@
 //! Parquet files with deterministic bytes.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -55,7 +56,9 @@ impl TableWriter {
         rows_per_group: usize,
         footer: Footer,
     ) -> Result<Self> {
-        let schema = Arc::new(table.arrow_schema());
+        // In the Arrow schema as well, where pyarrow and its like look first.
+        let metadata: HashMap<String, String> = footer.iter().cloned().collect();
+        let schema = Arc::new(table.arrow_schema().with_metadata(metadata));
         let io = Error::io(format!("cannot write {}", path.display()));
         let partial = super::partial_folder(run_folder);
         let file =
@@ -169,4 +172,59 @@ fn properties(table: &Table, footer: Footer) -> WriterProperties {
             .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT);
     }
     builder.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+    use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, Int64Array};
+
+    use super::*;
+
+    const ROWS: usize = 10;
+
+    fn rows(schema: &SchemaRef) -> RecordBatch {
+        let numbers = 0..i32::try_from(ROWS).unwrap();
+        let list = || -> ArrayRef {
+            let values = Float32Array::from_iter_values((0_u8..).take(3 * ROWS).map(f32::from));
+            let item = Arc::new(specmill_schemas::list_item());
+            Arc::new(FixedSizeListArray::new(item, 3, Arc::new(values), None))
+        };
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(numbers.clone().map(|n| format!("unit {}", n / 4)))),
+            Arc::new(Int64Array::from_iter_values(numbers.clone().map(i64::from))),
+            Arc::new(Int32Array::from_iter_values(numbers.clone())),
+            Arc::new(Float64Array::from_iter_values(numbers.map(f64::from))),
+            list(),
+            list(),
+        ];
+        RecordBatch::try_new(Arc::clone(schema), columns).unwrap()
+    }
+
+    /// The file's bytes where rows come in batches of `step`, and its record.
+    fn write(step: usize) -> (Vec<u8>, FileRecord) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a").join("b.parquet");
+        let table = specmill_schemas::spectra::table(3);
+        let footer = vec![("key".to_owned(), "value".to_owned())];
+        let mut writer = TableWriter::create(&path, folder.path(), &table, 4, footer).unwrap();
+        let whole = rows(writer.schema());
+        for first in (0..ROWS).step_by(step) {
+            writer.append(whole.slice(first, step.min(ROWS - first))).unwrap();
+        }
+        let written = writer.finish().unwrap();
+        assert!(!path.exists(), "visible before it is committed");
+        let record = written.commit(folder.path()).unwrap();
+        (fs_err::read(&path).unwrap(), record)
+    }
+
+    #[test]
+    fn batches_smaller_and_larger_than_a_row_group_give_the_same_bytes() {
+        let (expected, record) = write(ROWS);
+        assert_eq!((record.path.as_str(), record.bytes), ("a/b.parquet", expected.len() as u64));
+        assert_eq!(record.sha256, Some(crate::digest::sha256_hex(&expected)));
+        for step in [1, 3, 4, 5, 8] {
+            assert_eq!(write(step), (expected.clone(), record.clone()), "batches of {step}");
+        }
+    }
 }

@@ -66,7 +66,7 @@ pub struct StepSeconds {
 /// From reader to computer.
 enum Read {
     Begin(Arc<UnitContext>),
-    Batch(Arc<UnitContext>, CoaddBatch),
+    Batch(Arc<UnitContext>, Box<CoaddBatch>),
     Leave(Box<UnitInput>, State, String),
     End(Ending),
 }
@@ -228,7 +228,7 @@ impl Stopwatch {
 fn read_units<B: Backend>(
     shop: &Shop<'_, B>,
     to_compute: &SyncSender<Read>,
-    recycled: &Receiver<CoaddBatch>,
+    recycled: &Receiver<Box<CoaddBatch>>,
 ) -> f64 {
     let mut watch = Stopwatch::default();
     loop {
@@ -248,12 +248,14 @@ fn read_unit<B: Backend>(
     shop: &Shop<'_, B>,
     input: &UnitInput,
     to_compute: &SyncSender<Read>,
-    recycled: &Receiver<CoaddBatch>,
+    recycled: &Receiver<Box<CoaddBatch>>,
     watch: &mut Stopwatch,
 ) -> std::result::Result<(), Hangup> {
     let send = |message| to_compute.send(message).map_err(|_| Hangup);
     let coadd_path = match (&input.broken, &input.coadd) {
-        (Some(reason), _) => return send(Read::Leave(Box::new(input.clone()), State::Failed, reason.clone())),
+        (Some(reason), _) => {
+            return send(Read::Leave(Box::new(input.clone()), State::Failed, reason.clone()));
+        }
         (None, None) => {
             let reason = "no coadd file for this redrock".to_owned();
             return send(Read::Leave(Box::new(input.clone()), State::MissingUpstream, reason));
@@ -295,7 +297,7 @@ fn compute_units<B: Backend>(
     shop: &Shop<'_, B>,
     from_read: &Receiver<Read>,
     to_write: &SyncSender<Computed>,
-    recycle: &SyncSender<CoaddBatch>,
+    recycle: &SyncSender<Box<CoaddBatch>>,
 ) -> f64 {
     let mut watch = Stopwatch::default();
     let mut failure = None;
