@@ -176,6 +176,14 @@ fn quality() -> Vec<Field> {
         Field::new("n_good_pixels", Int32, "pixels of the combined spectrum with ivar > 0")
             .ucd("meta.number")
             .required(),
+        Field::new(
+            "n_masked_pixels",
+            Int32,
+            "pixels of the combined spectrum with ivar > 0 whose MASK is not 0 (every input of the pixel was masked): \
+             rule `masked` keeps their flux, which may be wrong, in every measurement; rule `dr1` leaves none",
+        )
+        .ucd("meta.number")
+        .required(),
         Field::new("n_bad_pixels", Int32, "arm pixels that were not finite or had negative ivar")
             .ucd("meta.number")
             .required(),
@@ -238,7 +246,7 @@ fn breaks() -> Vec<Field> {
 fn flag(name: &str) -> Field {
     let text = format!(
         "bit mask, 0 = {name} measured; 1 off the spectrum; 2 too few good pixels; 4 continuum not positive; 8 blended, \
-         see its group; 16 measured, some pixels bridged; 32 numbers degenerate"
+         see its group; 16 measured, some pixels bridged (the ivar leaves the bridging out); 32 numbers degenerate"
     );
     Field::new(format!("{name}_flag"), Kind::Int16, text).ucd("meta.code.qual")
 }

@@ -34,6 +34,7 @@ pub(super) fn rows(
     columns.float32("ebv", numbers.ebv_s.iter().copied());
     columns.int32("flags", numbers.flags_s.iter().copied().map(Some));
     columns.int32("n_good_pixels", numbers.n_good_s.iter().copied().map(Some));
+    columns.int32("n_masked_pixels", numbers.n_masked_s.iter().copied().map(Some));
     columns.int32("n_bad_pixels", numbers.n_bad_s.iter().copied().map(Some));
     for (a, arm) in ARMS.iter().enumerate() {
         let snr = numbers.verdict_s.iter().zip(&numbers.snr_sa);

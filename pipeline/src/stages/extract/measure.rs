@@ -59,6 +59,8 @@ pub(super) struct RowNumbers {
     pub(super) flags_s: Vec<i32>,
     pub(super) ebv_s: Vec<Option<f32>>,
     pub(super) n_good_s: Vec<i32>,
+    /// Good pixels whose mask is not 0.
+    pub(super) n_masked_s: Vec<i32>,
     pub(super) n_bad_s: Vec<i32>,
     /// [s, 3]; `None` where the arm is absent.
     pub(super) snr_sa: Vec<[Option<f32>; 3]>,
@@ -82,19 +84,24 @@ pub(super) fn measure_batch<B: Backend>(
     let snr = dev.download(&dev.median_snr_arms(&arms, &plan.grid, &tables.snr_ranges)?)?;
     let mut observed = dev.combine_arms(&arms, &plan.grid, plan.mask_rule)?;
     let ivar_sp = dev.download(&observed.ivar_sp)?;
+    let mask_sp = dev.download(&observed.mask_sp)?;
 
     let mut numbers = RowNumbers {
         verdict_s: Vec::with_capacity(n),
         flags_s: Vec::with_capacity(n),
         ebv_s: Vec::with_capacity(n),
         n_good_s: Vec::with_capacity(n),
+        n_masked_s: Vec::with_capacity(n),
         n_bad_s: count_bad_pixels(&batch.arms, n),
         snr_sa: snr_per_arm(&snr, unit),
     };
     for (s, row) in rows.clone().enumerate() {
         let ivar_p = &ivar_sp[s * plan.grid.n_pixels..][..plan.grid.n_pixels];
+        let mask_p = &mask_sp[s * plan.grid.n_pixels..][..plan.grid.n_pixels];
         let good = ivar_p.iter().filter(|ivar| **ivar > 0.0).count();
-        numbers.n_good_s.push(i32::try_from(good).unwrap_or(i32::MAX));
+        let masked = ivar_p.iter().zip(mask_p).filter(|(ivar, mask)| **ivar > 0.0 && **mask != 0).count();
+        numbers.n_good_s.push(row_number(good));
+        numbers.n_masked_s.push(row_number(masked));
         numbers.verdict_s.push(judge(&unit.known(row), good > 0, &tables.rules));
         numbers.ebv_s.push(usable_ebv(unit, row));
         let flags = row_flags(unit, row, &numbers, fiberstatus_s[s], plan);
@@ -236,7 +243,7 @@ fn rest_spectra<B: Backend>(
     Ok(batches)
 }
 
-/// A row number as the tables hold it; FITS files of more than 2^31 targets do not exist.
+/// A row or pixel number as the tables hold it; FITS files of more than 2^31 targets do not exist.
 pub(super) fn row_number(row: usize) -> i32 {
     i32::try_from(row).unwrap_or(i32::MAX)
 }
