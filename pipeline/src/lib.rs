@@ -13,6 +13,7 @@ pub mod exit;
 pub mod fits;
 pub mod inventory;
 pub mod ledger;
+pub mod memory;
 pub mod observe;
 pub mod plan;
 mod record;

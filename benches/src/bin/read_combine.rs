@@ -18,6 +18,7 @@ const BATCH_ROWS: usize = 64;
 const BYTES_PER_TARGET: f64 = 7958.0 * 12.0;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    specmill::memory::keep_freed_memory();
     let mut arguments = std::env::args().skip(1);
     let folder = PathBuf::from(arguments.next().ok_or("usage: read_combine FOLDER REPEATS")?);
     let repeats: usize = arguments.next().map_or(Ok(5), |text| text.parse())?;

@@ -1,0 +1,25 @@
+//! How the process keeps its memory.
+
+/// Tells the C library to keep freed memory for the next batch instead of giving it back.
+///
+/// A batch allocates and frees the same few megabytes again and again. By default glibc maps blocks
+/// of this size anew each time, and the page faults of fresh memory cost several times what the
+/// arithmetic does (combining arms on one core: 16 k spectra/s so, 63 k without). Memory stays bounded:
+/// what is kept is what the largest batch needed.
+///
+/// On other C libraries nothing happens.
+pub fn keep_freed_memory() {
+    #[cfg(target_env = "gnu")]
+    {
+        /// The largest threshold glibc accepts: half of an arena's heap.
+        const MAP_ABOVE_BYTES: libc::c_int = 32 << 20;
+        const TRIM_ABOVE_BYTES: libc::c_int = 512 << 20;
+        // SAFETY: mallopt only sets allocator parameters, and is called before other threads exist.
+        let mapped = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, MAP_ABOVE_BYTES) };
+        // SAFETY: as above.
+        let trimmed = unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, TRIM_ABOVE_BYTES) };
+        if mapped == 0 || trimmed == 0 {
+            tracing::debug!("the C library refused to keep freed memory: slower, not wrong");
+        }
+    }
+}
