@@ -49,6 +49,12 @@ pub enum Error {
     /// The inventory could not be made.
     #[error(transparent)]
     Inventory(#[from] InventoryError),
+    /// Nothing has been run in this folder yet.
+    #[error("no inventory in {}", folder.display())]
+    NoInventory {
+        /// The run folder.
+        folder: PathBuf,
+    },
     /// A FITS file that the whole run needs cannot be used.
     #[error(transparent)]
     Fits(#[from] FitsError),
@@ -123,6 +129,7 @@ impl Error {
             | Self::UnknownKeys { .. }
             | Self::Setting { .. }
             | Self::NoSuchTarget { .. }
+            | Self::NoInventory { .. }
             | Self::Inventory(_) => Exit::BadPlan,
             Self::Kernel(KernelError::DeviceUnavailable { .. }) => Exit::DeviceUnavailable,
             Self::Kernel(_)
@@ -143,6 +150,7 @@ impl Error {
             Self::RunFileInvalid { .. } | Self::UnknownKeys { .. } | Self::Setting { .. } => {
                 Some("correct the run file; `specmill plan RUN.toml` checks it without starting anything")
             }
+            Self::NoInventory { .. } => Some("start with `specmill run RUN.toml`"),
             Self::Inventory(_) => Some("check [input] root and specprod in the run file"),
             Self::Kernel(KernelError::DeviceUnavailable { .. }) => {
                 Some("use `--device cpu`, or `--device auto` to fall back by itself")

@@ -1,7 +1,7 @@
 //! The run record: who ran what, when, where and how long. It never touches a result's bytes.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -90,6 +90,24 @@ impl StageRecord {
             ..Self::default()
         }
     }
+}
+
+/// Targets per second of the newest run in a folder that measured any.
+pub(crate) fn last_rate(run_folder: &Path) -> Option<f64> {
+    // Run ids begin with the time: the last name is the newest.
+    let mut paths: Vec<PathBuf> = fs_err::read_dir(run_folder.join("runs"))
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    paths.sort();
+    paths.iter().rev().find_map(|path| {
+        let record: serde_json::Value = serde_json::from_str(&fs_err::read_to_string(path).ok()?).ok()?;
+        let stages = record.get("stages")?.as_array()?;
+        let extract =
+            stages.iter().find(|stage| stage.get("stage") == Some(&Stage::Extract.name().into()))?;
+        let (rows, seconds) = (extract.get("rows_in")?.as_f64()?, extract.get("seconds")?.as_f64()?);
+        (rows > 0.0 && seconds > 0.0).then(|| rows / seconds)
+    })
 }
 
 impl RunRecord {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::inventory::{Inventory, UnitState};
 use crate::plan::Plan;
+use crate::record::last_rate;
 
 fn count_rows(inventory: &Inventory) -> u64 {
     inventory.entries.iter().filter_map(|entry| entry.coadd.as_ref()?.rows).sum()
@@ -19,9 +20,15 @@ pub(crate) fn forecast(plan: &Plan, inventory: &Inventory) -> String {
     let largest = plan.rest_grids.iter().map(|grid| grid.n_bins()).max().unwrap_or(0) as u64;
     let spectra_bytes = if plan.run_file.extract.write_spectra { rows * largest * 8 } else { 0 };
     let mb = |bytes: u64| bytes as f64 / 1e6;
+    let time = last_rate(&plan.folder).map_or_else(String::new, |rate| {
+        format!(
+            "At the rate of the last run, {rate:.0} targets/s, all of it takes {:.0} s.\n",
+            rows as f64 / rate
+        )
+    });
     format!(
         "Found {units} units with {rows} targets in {:.1} MB of files.\nWill read {:.1} MB of pixels and write at most \
-         {:.1} MB of spectra before compression, on device `{}`.\n",
+         {:.1} MB of spectra before compression, on device `{}`.\n{time}",
         mb(inventory.bytes()),
         mb(pixel_bytes),
         mb(spectra_bytes),

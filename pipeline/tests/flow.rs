@@ -349,7 +349,16 @@ fn a_plan_is_sentences_and_starts_nothing() {
 fn status_says_what_is_complete_missing_or_wrong_by_words_and_exit_code() {
     let release = Release::shared().copy();
     let run = RunFolder::over(release.root());
+    let early = run.call(&["status"]);
+    assert_eq!(early.code, 2);
+    assert!(
+        early.stderr.contains("no inventory in") && early.stderr.contains("specmill run"),
+        "{}",
+        early.stderr
+    );
     run.run(0);
+    let plan = run.call(&["plan"]);
+    assert!(plan.stdout.contains("At the rate of the last run"), "{}", plan.stdout);
     let status = run.call(&["status"]);
     assert_eq!(status.code, 0, "{}", status.stdout);
     assert!(status.stdout.contains("units: 5 in the inventory, 5 accounted for"), "{}", status.stdout);

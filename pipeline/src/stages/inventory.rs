@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::DigestSetting;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::inventory::{Digest, DigestCache, Inventory, Request};
 use crate::plan::Plan;
 use crate::sink;
@@ -59,5 +59,9 @@ pub fn survey(plan: &Plan) -> Result<Inventory> {
 /// # Errors
 /// Where there is none, or it cannot be understood.
 pub fn load(plan: &Plan) -> Result<Inventory> {
-    Ok(Inventory::read(&path(plan))?)
+    let path = path(plan);
+    if !path.exists() {
+        return Err(Error::NoInventory { folder: plan.folder.clone() });
+    }
+    Ok(Inventory::read(&path)?)
 }
