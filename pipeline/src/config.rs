@@ -317,6 +317,21 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_run_file_lists_every_setting_with_its_default() {
+        let text = include_str!("../../jobs/runs/reference.toml");
+        let mut reference = RunFile::parse(text, Path::new("reference.toml")).unwrap();
+        reference.input.root = PathBuf::new();
+        assert_eq!(reference, RunFile::default());
+        let written: toml::Value = toml::from_str(text).unwrap();
+        let mut keys = Vec::new();
+        collect_keys(written.as_table().unwrap(), "", &mut keys);
+        keys.sort();
+        let mut known = known_keys();
+        known.sort();
+        assert_eq!(keys, known);
+    }
+
+    #[test]
     fn a_value_of_the_wrong_kind_names_its_line() {
         let error = RunFile::parse("[resources]\nthreads = \"two\"\n", Path::new("run.toml")).unwrap_err();
         let Error::RunFileInvalid { source, .. } = error else { panic!("{error}") };

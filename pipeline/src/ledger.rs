@@ -105,6 +105,13 @@ impl LedgerRow {
             && self.inputs == inputs
             && matches!(self.state, State::Done | State::Empty | State::Skipped)
     }
+
+    /// Whether the unit's outputs are all there, with the sizes this account states.
+    pub fn outputs_stand(&self, run_folder: &Path) -> bool {
+        self.outputs.iter().all(|output| {
+            fs_err::metadata(run_folder.join(&output.path)).is_ok_and(|found| found.len() == output.bytes)
+        })
+    }
 }
 
 /// The ledger of a run folder: `ledger/<stage>/<unit>.json`.
@@ -124,6 +131,30 @@ impl Ledger {
         let mut path = folder.join(unit.relative_path()).into_os_string();
         path.push(".json");
         path.into()
+    }
+
+    /// The units that have an account, in their order.
+    ///
+    /// # Errors
+    /// Where the ledger's folders cannot be listed.
+    pub fn units(&self, stage: Stage) -> Result<Vec<UnitId>> {
+        let top = self.run_folder.join("ledger").join(stage.name());
+        let list = |source| Error::Io { what: "cannot list the ledger".to_owned(), source };
+        let mut units = Vec::new();
+        let mut folders: Vec<PathBuf> = if top.is_dir() { vec![top.clone()] } else { Vec::new() };
+        while let Some(folder) = folders.pop() {
+            for entry in fs_err::read_dir(&folder).map_err(list)? {
+                let path = entry.map_err(list)?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let name = path.strip_prefix(&top).unwrap_or(&path).with_extension("");
+                units.extend(name.to_string_lossy().parse::<UnitId>());
+            }
+        }
+        units.sort();
+        Ok(units)
     }
 
     /// The account of a unit, if there is one.

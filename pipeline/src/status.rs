@@ -1,6 +1,6 @@
 //! What is left, what failed and why, and whether every unit and target is accounted for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::error::Result;
@@ -9,13 +9,14 @@ use crate::inventory::Inventory;
 use crate::ledger::{Ledger, LedgerRow, RowCounts, State};
 use crate::plan::Plan;
 use crate::stage::Stage;
+use crate::unit::UnitId;
 
 /// A run's account, from its ledger and the inventory.
 #[derive(Debug, Default)]
 pub struct Status {
     /// Units by state.
     pub units: BTreeMap<State, u64>,
-    /// Units of the inventory without a ledger row under the present settings.
+    /// Units of the inventory without a ledger row under the present settings, or without their files.
     pub left: Vec<String>,
     /// Broken files the inventory could not make a unit of, with the reason.
     pub broken: Vec<String>,
@@ -27,6 +28,8 @@ pub struct Status {
     pub problems: Vec<String>,
     /// Accounts that do not add up.
     pub inconsistent: Vec<String>,
+    /// Units with results in this folder that the present input does not hold.
+    pub elsewhere: Vec<String>,
     /// Units in the inventory.
     pub inventory_units: u64,
 }
@@ -47,12 +50,17 @@ impl Status {
             };
             status.inventory_units += 1;
             match ledger.read(Stage::Extract, unit)? {
-                Some(row) if row.stage_hash == plan.extract_hash => {
+                Some(row) if row.stage_hash == plan.extract_hash && row.outputs_stand(&plan.folder) => {
                     status.add(&row, entry.coadd.as_ref().and_then(|file| file.rows));
                 }
                 _ => status.left.push(unit.to_string()),
             }
         }
+        let present: BTreeSet<&UnitId> =
+            inventory.entries.iter().filter_map(|entry| entry.unit.as_ref()).collect();
+        let accounted = ledger.units(Stage::Extract)?;
+        status.elsewhere =
+            accounted.iter().filter(|unit| !present.contains(unit)).map(ToString::to_string).collect();
         Ok(status)
     }
 
@@ -116,6 +124,7 @@ impl Status {
             ("broken files", &self.broken),
             ("problems", &self.problems),
             ("counts that do not add up", &self.inconsistent),
+            ("in this folder from another input", &self.elsewhere),
         ] {
             render_list(&mut text, title, lines);
         }

@@ -348,7 +348,7 @@ fn a_plan_is_sentences_and_starts_nothing() {
 #[test]
 fn status_says_what_is_complete_missing_or_wrong_by_words_and_exit_code() {
     let release = Release::shared().copy();
-    let run = RunFolder::over(release.root());
+    let mut run = RunFolder::over(release.root());
     let early = run.call(&["status"]);
     assert_eq!(early.code, 2);
     assert!(
@@ -363,6 +363,11 @@ fn status_says_what_is_complete_missing_or_wrong_by_words_and_exit_code() {
     assert_eq!(status.code, 0, "{}", status.stdout);
     assert!(status.stdout.contains("units: 5 in the inventory, 5 accounted for"), "{}", status.stdout);
     assert!(status.stdout.contains("targets: 60 rows in"), "{}", status.stdout);
+
+    fs_err::remove_file(&files_below(&run.path().join("spectra"))[0]).unwrap();
+    let status = run.call(&["status"]);
+    assert_eq!(status.code, 3, "{}", status.stdout);
+    assert!(status.stdout.contains("not done yet: 1"), "{}", status.stdout);
 
     fs_err::remove_file(&release.files("redrock-")[0]).unwrap();
     run.run(3);
@@ -391,6 +396,11 @@ fn status_says_what_is_complete_missing_or_wrong_by_words_and_exit_code() {
         );
         run.run(6);
     }
+
+    // Results of units that the input no longer names are not passed over in silence.
+    run.set("input.units", "[\"iron/tile\"]").call(&["inventory"]);
+    let status = run.call(&["status"]);
+    assert!(status.stdout.contains("in this folder from another input: 4"), "{}", status.stdout);
 }
 
 #[test]

@@ -74,8 +74,9 @@ pub fn table() -> Table {
     fields.extend(provenance());
     Table {
         name: "features",
-        description: "One row for every row of every coadd, in the coadd's order, measured or not: `state` says how \
-                      the target ended and `reason` why; measured columns are NULL unless `state` is `done`. Indices \
+        description: "One row for every row of every coadd that could be read, in the coadd's order, measured or not: \
+                      `state` says how the target ended and `reason` why (a unit that failed as a whole has no file; \
+                      the ledger counts its rows); measured columns are NULL unless `state` is `done`. Indices \
                       and lines are measured on the observed 0.8 Angstrom pixels, arms combined, Galactic extinction \
                       removed, at DESI's resolution."
             .to_owned(),

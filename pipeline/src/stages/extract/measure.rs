@@ -8,6 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
+use ndarray::{ArrayView2, ShapeError};
 use specmill_kernels::ops::combine_arms::used_arms;
 use specmill_kernels::ops::extinction::ExtinctionCurve;
 use specmill_kernels::ops::median_snr::SnrRanges;
@@ -51,6 +52,8 @@ pub(super) enum MeasureError {
     Kernel(#[from] KernelError),
     #[error("rows disagree with the schema")]
     Batch(#[from] ArrowError),
+    #[error("a batch disagrees with its shape")]
+    Shape(#[from] ShapeError),
 }
 
 /// Numbers per row that the feature columns are made from.
@@ -92,12 +95,14 @@ pub(super) fn measure_batch<B: Backend>(
         ebv_s: Vec::with_capacity(n),
         n_good_s: Vec::with_capacity(n),
         n_masked_s: Vec::with_capacity(n),
-        n_bad_s: count_bad_pixels(&batch.arms, n),
+        n_bad_s: count_bad_pixels(&batch.arms, n)?,
         snr_sa: snr_per_arm(&snr, unit),
     };
-    for (s, row) in rows.clone().enumerate() {
-        let ivar_p = &ivar_sp[s * plan.grid.n_pixels..][..plan.grid.n_pixels];
-        let mask_p = &mask_sp[s * plan.grid.n_pixels..][..plan.grid.n_pixels];
+    let shape = (n, plan.grid.n_pixels);
+    let ivar_sp = ArrayView2::from_shape(shape, &ivar_sp)?;
+    let mask_sp = ArrayView2::from_shape(shape, &mask_sp)?;
+    let spectra = ivar_sp.outer_iter().zip(mask_sp.outer_iter());
+    for ((s, row), (ivar_p, mask_p)) in rows.clone().enumerate().zip(spectra) {
         let good = ivar_p.iter().filter(|ivar| **ivar > 0.0).count();
         let masked = ivar_p.iter().zip(mask_p).filter(|(ivar, mask)| **ivar > 0.0 && **mask != 0).count();
         numbers.n_good_s.push(row_number(good));
@@ -173,20 +178,20 @@ fn row_flags(unit: &UnitContext, row: usize, numbers: &RowNumbers, fiberstatus: 
 }
 
 /// Pixels of each row, over all arms, that are not finite or have a negative ivar.
-fn count_bad_pixels(arms: &[ArmBatch; 3], n_spectra: usize) -> Vec<i32> {
+fn count_bad_pixels(arms: &[ArmBatch; 3], n_spectra: usize) -> Result<Vec<i32>, ShapeError> {
+    let is_bad = |(flux, ivar): (&f32, &f32)| !(flux.is_finite() && ivar.is_finite() && *ivar >= 0.0);
     let mut n_bad_s = vec![0; n_spectra];
-    for arm in arms.iter().filter(|arm| arm.n_pixels > 0) {
-        let flux_ps = arm.flux_sp.chunks_exact(arm.n_pixels);
-        let ivar_ps = arm.ivar_sp.chunks_exact(arm.n_pixels);
-        for ((n_bad, flux_p), ivar_p) in n_bad_s.iter_mut().zip(flux_ps).zip(ivar_ps) {
-            *n_bad += flux_p
-                .iter()
-                .zip(ivar_p)
-                .map(|(flux, ivar)| i32::from(!(flux.is_finite() && ivar.is_finite() && *ivar >= 0.0)))
-                .sum::<i32>();
+    for arm in arms {
+        let shape = (n_spectra, arm.n_pixels);
+        let flux_sp = ArrayView2::from_shape(shape, &arm.flux_sp)?;
+        let ivar_sp = ArrayView2::from_shape(shape, &arm.ivar_sp)?;
+        for (n_bad, (flux_p, ivar_p)) in
+            n_bad_s.iter_mut().zip(flux_sp.outer_iter().zip(ivar_sp.outer_iter()))
+        {
+            *n_bad += row_number(flux_p.iter().zip(ivar_p).filter(|pixel| is_bad(*pixel)).count());
         }
     }
-    n_bad_s
+    Ok(n_bad_s)
 }
 
 fn count_rows(verdict_s: &[Verdict]) -> RowCounts {

@@ -33,7 +33,7 @@ use crate::sink::remove_partial;
 use crate::stage::Stage;
 
 use measure::{Measured, Tables, measure_batch};
-use output::{Ending, UnitOutput, outputs_stand};
+use output::{Ending, UnitOutput};
 use target::Rules;
 use unit::{UnitContext, UnitInput};
 pub(crate) use windows::median_width_aa;
@@ -112,7 +112,7 @@ pub fn run<B: Backend>(
         let Some(input) = UnitInput::new(entry, &plan.run_file.input.root) else { continue };
         let row = ledger.read(Stage::Extract, &input.id)?;
         let settled = row.is_some_and(|row| {
-            row.settles(&plan.extract_hash, &input.files) && outputs_stand(&row, &plan.folder)
+            row.settles(&plan.extract_hash, &input.files) && row.outputs_stand(&plan.folder)
         });
         if settled {
             report.settled += 1;

@@ -213,10 +213,3 @@ fn remove_stale(unit: &UnitId, outputs: &[FileRecord], run_folder: &Path) -> Res
     }
     Ok(())
 }
-
-/// Whether a unit's outputs are all there, with the sizes its account states.
-pub(super) fn outputs_stand(row: &LedgerRow, run_folder: &Path) -> bool {
-    row.outputs.iter().all(|output| {
-        fs_err::metadata(run_folder.join(&output.path)).is_ok_and(|found| found.len() == output.bytes)
-    })
-}
