@@ -13,12 +13,13 @@ WITH_TOOLS = tools=$$(scripts/setup.sh); export PATH="$${tools:+$$tools:}$$PATH"
 # From simulated and sample coadds to Parquet, with the account of every target and one picture.
 demo:
 	@$(WITH_TOOLS); cargo build --release --locked -p specmill
-	@rm -rf demo-run/sim && $(SPECMILL) simulate --out demo-run/sim --targets 2000 --release dr1 --release dr2 --grouping both
+	@rm -rf demo-run/sim && $(SPECMILL) simulate --out demo-run/sim --targets 2000 --targets-per-unit 125 \
+		--release dr1 --release dr2 --grouping both
 	@echo; echo "== the sample files of data-samples/ =="
 	@$(SPECMILL) run jobs/runs/samples.toml
+	@$(SPECMILL) show jobs/runs/samples.toml --target $$(cat data-samples/show-target) --out demo-run/target.png
 	@echo; echo "== the simulated release =="
 	@$(SPECMILL) run jobs/runs/demo.toml
-	@$(SPECMILL) show jobs/runs/samples.toml --target $$(cat data-samples/show-target) --out demo-run/target.png
 
 test:
 	@$(WITH_TOOLS); cargo test --locked --workspace
