@@ -5,6 +5,8 @@ use specmill::fits::{CoaddBatch, CoaddFile};
 use specmill_benches::{TARGETS_PER_UNIT, release};
 
 fn io(criterion: &mut Criterion) {
+    // As the program does: pages of freshly mapped memory would be what is timed.
+    specmill::memory::keep_freed_memory();
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = &release(folder.path(), 1)[0];
     let mut coadd = CoaddFile::open(path).expect("the benchmark's own file opens");
