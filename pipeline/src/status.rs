@@ -44,8 +44,10 @@ impl Status {
         let mut status = Self::default();
         for entry in &inventory.entries {
             let Some(unit) = &entry.unit else {
-                let reason = entry.state.reason().unwrap_or("no unit id");
-                status.broken.push(format!("{}: {reason}", entry.describe()));
+                let (file, reason) = (entry.describe(), entry.state.reason().unwrap_or("no unit id"));
+                // Most reasons name the file themselves.
+                let named = reason.starts_with(&file);
+                status.broken.push(if named { reason.to_owned() } else { format!("{file}: {reason}") });
                 continue;
             };
             status.inventory_units += 1;
