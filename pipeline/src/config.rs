@@ -1,6 +1,5 @@
 //! The run file as written: TOML under command-line flags, unknown keys rejected.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -291,9 +290,6 @@ impl Environment {
         Self { log_filter: get("RUST_LOG"), log_format: get("SPECMILL_LOG_FORMAT") }
     }
 }
-
-/// Settings that decide bytes, as canonical text for hashing.
-pub type CanonicalSettings = BTreeMap<&'static str, serde_json::Value>;
 
 #[cfg(test)]
 mod tests {

@@ -4,8 +4,7 @@
 ///
 /// A batch allocates and frees the same few megabytes again and again. By default glibc maps blocks
 /// of this size anew each time, and the page faults of fresh memory cost several times what the
-/// arithmetic does (combining arms on one core: 16 k spectra/s so, 63 k without). Memory stays bounded:
-/// what is kept is what the largest batch needed.
+/// arithmetic does. Memory stays bounded: what is kept is what the largest batch needed.
 ///
 /// On other C libraries nothing happens.
 pub fn keep_freed_memory() {
