@@ -1,12 +1,13 @@
 //! Each operation on one simulated coadd, one thread, resident in memory.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use specmill_benches::{read_all, release};
 use specmill_kernels::ops::combine_arms::MaskRule;
 use specmill_kernels::ops::extinction::ExtinctionCurve;
 use specmill_kernels::ops::median_snr::SnrRanges;
 use specmill_kernels::ops::rest_frame::RestGrid;
-use specmill_kernels::{ArmSpectra, Backend, Cpu, Grid};
+use specmill_kernels::{ArmSpectra, Backend, Cpu, Grid, SpectraBatch};
 
 fn kernels(criterion: &mut Criterion) {
     // As the program does: pages of freshly mapped memory would be what is timed.
@@ -43,7 +44,40 @@ fn kernels(criterion: &mut Criterion) {
     group.bench_function(format!("continuum/{n}x7781"), |bencher| {
         bencher.iter(|| dev.running_median(&observed, &grid, &rows, 100.0));
     });
+    let at_rest = dev.to_rest_frame(&observed, &grid, &rows, &rest).expect("the rows exist");
+    embedding(&mut group, &dev, &at_rest);
     group.finish();
+}
+
+/// The operations of the embedding, on rest-frame spectra.
+fn embedding(group: &mut BenchmarkGroup<'_, WallTime>, dev: &Cpu, spectra: &SpectraBatch<Cpu>) {
+    let (n, p) = (spectra.n_spectra, spectra.n_pixels);
+    let mean_p = vec![1.0; p];
+    let normalized = dev.normalize(spectra, &mean_p).expect("shapes agree");
+    group.bench_function(format!("normalize/{n}x{p}"), |bencher| {
+        bencher.iter(|| dev.normalize(spectra, &mean_p));
+    });
+    for k in [10, 64] {
+        // Cosines of different frequencies: nearly orthonormal.
+        let basis_kp: Vec<f32> = (0..k * p)
+            .map(|i| (2.0 / p as f32).sqrt() * ((i / p + 1) as f32 * (i % p) as f32 * 3.0 / p as f32).cos())
+            .collect();
+        let data = normalized.weighted();
+        let projection = dev.project(&data, &basis_kp, k).expect("shapes agree");
+        assert!(projection.constraint_s.iter().any(|&c| c > 0.0), "some spectra determine all components");
+        group.bench_function(format!("project/{n}x{p}x{k}"), |bencher| {
+            bencher.iter(|| dev.project(&data, &basis_kp, k));
+        });
+        group.bench_function(format!("update_basis/{n}x{p}x{k}"), |bencher| {
+            bencher.iter(|| dev.update_basis(&data, &projection.coeff_sk, k));
+        });
+    }
+    // As many vectors of 64 numbers as the spectra give; each is asked for its 16 nearest.
+    let vectors_nd = normalized.residual_sp[..20_000 * 64].to_vec();
+    group.throughput(Throughput::Elements(1000));
+    group.bench_function("nearest_neighbors/1000x20000x64", |bencher| {
+        bencher.iter(|| dev.nearest_neighbors(&vectors_nd, 64, 0..1000, 16));
+    });
 }
 
 criterion_group!(benches, kernels);

@@ -1,5 +1,7 @@
 //! The recipe book: every operation once, no default bodies.
 
+use std::ops::Range;
+
 use crate::ops::breaks::{BreakBands, Breaks};
 use crate::ops::combine_arms::MaskRule;
 use crate::ops::continuum::Continuum;
@@ -8,10 +10,14 @@ use crate::ops::indices::{IndexBands, Indices};
 use crate::ops::ivar_scale::{ArmRanges, IvarScale};
 use crate::ops::lines::{LineBands, Lines};
 use crate::ops::median_snr::SnrRanges;
+use crate::ops::nearest_neighbors::Neighbors;
+use crate::ops::normalize::Normalized;
+use crate::ops::project::Projection;
 use crate::ops::rest_frame::RestGrid;
 use crate::ops::synthetic::{FilterCurve, Synthetic};
+use crate::ops::update_basis::BasisUpdate;
 use crate::ops::window_snr::WindowSnr;
-use crate::{ArmSpectra, Band, DeviceInfo, Grid, KernelError, SpectraBatch};
+use crate::{ArmSpectra, Band, DeviceInfo, Grid, KernelError, SpectraBatch, Weighted};
 
 /// A number that lives in device memory.
 pub trait Element: Copy + Default + Send + Sync + PartialEq + std::fmt::Debug + 'static {}
@@ -172,4 +178,48 @@ pub trait Backend: Sync + Sized {
         rows: &[usize],
         curves: &[FilterCurve],
     ) -> Result<Synthetic<Self>, KernelError>;
+
+    /// Divides spectra by their share of a mean and takes it off: [`crate::ops::normalize`].
+    ///
+    /// # Errors
+    /// [`KernelError::Shape`] or [`KernelError::Domain`].
+    fn normalize(
+        &self,
+        spectra: &SpectraBatch<Self>,
+        mean_p: &Self::Array<f32>,
+    ) -> Result<Normalized<Self>, KernelError>;
+
+    /// Weighted least-squares coefficients on `k` components, [s, k]: [`crate::ops::project`].
+    ///
+    /// # Errors
+    /// [`KernelError::Shape`] or [`KernelError::Domain`].
+    fn project(
+        &self,
+        data: &Weighted<'_, Self>,
+        basis_kp: &Self::Array<f32>,
+        k: usize,
+    ) -> Result<Projection<Self>, KernelError>;
+
+    /// The `k` components that fit best for given coefficients, [k, p]: [`crate::ops::update_basis`].
+    ///
+    /// # Errors
+    /// [`KernelError::Shape`] or [`KernelError::Domain`].
+    fn update_basis(
+        &self,
+        data: &Weighted<'_, Self>,
+        coeff_sk: &Self::Array<f32>,
+        k: usize,
+    ) -> Result<BasisUpdate<Self>, KernelError>;
+
+    /// The `k` nearest other rows of some rows, exactly, [q, k]: [`crate::ops::nearest_neighbors`].
+    ///
+    /// # Errors
+    /// [`KernelError::Shape`] or [`KernelError::Domain`].
+    fn nearest_neighbors(
+        &self,
+        vectors_nd: &Self::Array<f32>,
+        d: usize,
+        queries: Range<usize>,
+        k: usize,
+    ) -> Result<Neighbors<Self>, KernelError>;
 }

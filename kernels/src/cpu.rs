@@ -1,5 +1,6 @@
 //! The CPU backend: spectra spread over threads, pixels over vector lanes.
 
+use std::ops::Range;
 use std::thread::available_parallelism;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -12,11 +13,15 @@ use crate::ops::indices::{self, IndexBands, Indices};
 use crate::ops::ivar_scale::{self, ArmRanges, IvarScale};
 use crate::ops::lines::{self, LineBands, Lines};
 use crate::ops::median_snr::{self, SnrRanges};
+use crate::ops::nearest_neighbors::{self, Neighbors};
+use crate::ops::normalize::{self, Normalized};
+use crate::ops::project::{self, Projection};
 use crate::ops::rest_frame::{self, RestGrid};
 use crate::ops::synthetic::{self, FilterCurve, Synthetic};
+use crate::ops::update_basis::{self, BasisUpdate};
 use crate::ops::window_snr::{self, WindowSnr};
 use crate::simd::Simd;
-use crate::{ArmSpectra, Backend, Band, DeviceInfo, Element, Grid, KernelError, SpectraBatch};
+use crate::{ArmSpectra, Backend, Band, DeviceInfo, Element, Grid, KernelError, SpectraBatch, Weighted};
 
 /// The CPU as a device; a spectrum is computed by one thread, so their number changes no bit.
 #[derive(Debug)]
@@ -183,5 +188,41 @@ impl Backend for Cpu {
         curves: &[FilterCurve],
     ) -> Result<Synthetic<Self>, KernelError> {
         synthetic::cpu::synthetic_fluxes(self, observed, rows, curves)
+    }
+
+    fn normalize(
+        &self,
+        spectra: &SpectraBatch<Self>,
+        mean_p: &Vec<f32>,
+    ) -> Result<Normalized<Self>, KernelError> {
+        normalize::cpu::normalize(self, spectra, mean_p)
+    }
+
+    fn project(
+        &self,
+        data: &Weighted<'_, Self>,
+        basis_kp: &Vec<f32>,
+        k: usize,
+    ) -> Result<Projection<Self>, KernelError> {
+        project::cpu::project(self, data, basis_kp, k)
+    }
+
+    fn update_basis(
+        &self,
+        data: &Weighted<'_, Self>,
+        coeff_sk: &Vec<f32>,
+        k: usize,
+    ) -> Result<BasisUpdate<Self>, KernelError> {
+        update_basis::cpu::update_basis(self, data, coeff_sk, k)
+    }
+
+    fn nearest_neighbors(
+        &self,
+        vectors_nd: &Vec<f32>,
+        d: usize,
+        queries: Range<usize>,
+        k: usize,
+    ) -> Result<Neighbors<Self>, KernelError> {
+        nearest_neighbors::cpu::nearest_neighbors(self, vectors_nd, d, queries, k)
     }
 }

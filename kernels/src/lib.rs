@@ -6,20 +6,23 @@
 
 mod backend;
 mod band;
+mod cholesky;
 mod cpu;
 mod device;
 mod dust;
+pub mod empca;
 mod error;
 mod exp;
 pub mod lanes;
 pub mod ops;
 mod shape;
 mod simd;
+mod weighted_sums;
 
 pub use backend::{Backend, Element};
 pub use band::{Band, flag};
 pub use cpu::Cpu;
 pub use device::{Device, DeviceInfo, Opened};
 pub use error::KernelError;
-pub use shape::{ArmBatch, ArmSpectra, Grid, SpectraBatch};
+pub use shape::{ArmBatch, ArmSpectra, Grid, SpectraBatch, Weighted};
 pub use simd::Simd;

@@ -117,3 +117,30 @@ pub struct SpectraBatch<B: Backend> {
     /// SPECMASK bits [s, p]; empty where the operation keeps none.
     pub mask_sp: B::Array<u32>,
 }
+
+/// Values with weights on one grid, on a backend's memory: [s, p] each.
+///
+/// # Masking
+/// A pixel counts where its value is finite and its weight positive and finite.
+pub struct Weighted<'a, B: Backend> {
+    /// Number of spectra.
+    pub n_spectra: usize,
+    /// Pixels per spectrum.
+    pub n_pixels: usize,
+    /// Values [s, p].
+    pub values_sp: &'a B::Array<f32>,
+    /// Weights [s, p].
+    pub weight_sp: &'a B::Array<f32>,
+}
+
+impl<B: Backend> SpectraBatch<B> {
+    /// Flux weighted by ivar.
+    pub fn weighted(&self) -> Weighted<'_, B> {
+        Weighted {
+            n_spectra: self.n_spectra,
+            n_pixels: self.n_pixels,
+            values_sp: &self.flux_sp,
+            weight_sp: &self.ivar_sp,
+        }
+    }
+}

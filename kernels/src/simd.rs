@@ -54,6 +54,17 @@ impl Simd {
     pub(crate) fn level(self) -> Level {
         self.0
     }
+
+    /// Whether there are 32 vector registers, so that larger tiles fit.
+    pub(crate) fn has_many_registers(self) -> bool {
+        match self.0 {
+            Level::Portable => false,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => false,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => true,
+        }
+    }
 }
 
 impl fmt::Display for Simd {
@@ -106,6 +117,23 @@ macro_rules! simd_fn {
 }
 
 pub(crate) use simd_fn;
+
+/// Runs a block for r = 0, 1, … N − 1 (at most 12) as straight code, not as a loop: sums that are indexed
+/// by r alone then live in registers.
+macro_rules! each_row {
+    ($r:ident < $n:ident, $body:block) => {
+        $crate::simd::each_row!(@ $r, $n, $body, 0 1 2 3 4 5 6 7 8 9 10 11)
+    };
+    (@ $r:ident, $n:ident, $body:block, $($i:literal)*) => {
+        const { assert!($n <= 12, "more rows than are written out") };
+        $(if $i < $n {
+            let $r = $i;
+            $body
+        })*
+    };
+}
+
+pub(crate) use each_row;
 
 /// `value`, or +0 where it is not to be kept; without a branch, so that loops stay vectors.
 #[inline(always)]

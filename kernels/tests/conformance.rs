@@ -14,6 +14,8 @@ mod breaks;
 mod combine_arms;
 #[path = "conformance/continuum.rs"]
 mod continuum;
+#[path = "conformance/empca.rs"]
+mod empca;
 #[path = "conformance/extinction.rs"]
 mod extinction;
 #[path = "conformance/indices.rs"]
@@ -26,6 +28,12 @@ mod lines;
 mod measured;
 #[path = "conformance/median_snr.rs"]
 mod median_snr;
+#[path = "conformance/nearest_neighbors.rs"]
+mod nearest_neighbors;
+#[path = "conformance/normalize.rs"]
+mod normalize;
+#[path = "conformance/project.rs"]
+mod project;
 #[path = "conformance/rest_frame.rs"]
 mod rest_frame;
 #[path = "conformance/same_bits.rs"]
@@ -34,6 +42,8 @@ mod same_bits;
 mod spectra;
 #[path = "conformance/synthetic.rs"]
 mod synthetic;
+#[path = "conformance/update_basis.rs"]
+mod update_basis;
 #[path = "conformance/window_snr.rs"]
 mod window_snr;
 
@@ -137,4 +147,49 @@ properties! {
     window_snr:
         agrees_with_the_reference,
         window_half_missing_is_not_measured;
+    normalize:
+        agrees_with_the_reference,
+        a_multiple_of_the_mean_leaves_nothing,
+        scaling_flux_scales_the_amplitude_alone,
+        missing_pixel_changes_nothing,
+        spectra_without_a_positive_amplitude_have_no_weight,
+        one_batch_equals_many,
+        any_bits_give_finite_output,
+        wrong_parameters_are_refused;
+    project:
+        agrees_with_the_reference,
+        most_components_agree_with_the_reference,
+        a_combination_of_components_is_found,
+        missing_pixel_changes_nothing,
+        permuting_rows_permutes,
+        one_batch_equals_many,
+        scaling_weights_leaves_the_coefficients,
+        undetermined_systems_give_nothing,
+        any_bits_give_finite_output,
+        wrong_parameters_are_refused;
+    update_basis:
+        agrees_with_the_reference,
+        known_components_come_back,
+        one_block_of_pixels_equals_many,
+        pixels_without_enough_spectra_are_zero,
+        any_bits_give_finite_output,
+        wrong_parameters_are_refused;
+    nearest_neighbors:
+        agrees_with_the_reference,
+        is_exact_to_the_bit,
+        equal_vectors_are_neighbours_at_zero_in_order_of_rows,
+        some_queries_equal_all,
+        too_few_rows_leave_places_empty,
+        distances_beyond_f32_are_no_neighbours,
+        unit_vectors_turn_distance_into_cosine,
+        wrong_parameters_are_refused;
+    empca:
+        known_subspace_is_found_through_gaps_and_noise,
+        matches_the_golden_fit,
+        chi2_never_rises_without_smoothing,
+        smoothing_keeps_the_subspace_and_its_coverage,
+        components_are_orthonormal_ordered_and_positive,
+        spectra_without_flux_are_left_out,
+        more_components_than_the_sample_determines_are_refused,
+        senseless_settings_are_refused;
 }

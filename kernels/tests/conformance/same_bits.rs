@@ -32,6 +32,9 @@ fn everything(dev: &Cpu) -> Vec<u32> {
     let snr_sa = dev.median_snr_arms(&arms, &case.grid, &SnrRanges::default()).expect("the case is valid");
     bits.extend(to_bits(&snr_sa));
     bits.extend(crate::measured::bits(dev));
+    bits.extend(crate::project::bits(dev));
+    bits.extend(crate::empca::bits(dev));
+    bits.extend(crate::nearest_neighbors::bits(dev));
     bits
 }
 
