@@ -5,10 +5,12 @@ SHELL := /bin/bash
 export SPECMILL_GIT_HASH := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 TARGET_DIR ?= $(or $(CARGO_TARGET_DIR),target)
 SPECMILL := $(TARGET_DIR)/release/specmill
-# The setup script prints a folder only where it had to bring its own tools.
-WITH_TOOLS = tools=$$(scripts/setup.sh); export PATH="$${tools:+$$tools:}$$PATH"
+# The setup script prints `export` lines for what it found or brought.
+WITH_TOOLS = tools=$$(scripts/setup.sh); eval "$$tools"
+# Where there is a PostgreSQL, a database test that skips itself fails.
+WITH_POSTGRES = export SPECMILL_REQUIRE_POSTGRES="$${SPECMILL_REQUIRE_POSTGRES:-$${SPECMILL_POSTGRES:+1}}"
 
-.PHONY: demo test lint dictionary samples bench bench-peers golden
+.PHONY: demo test lint dictionary sql samples bench bench-peers golden
 
 # From simulated and sample coadds to Parquet, with the account of every target and one picture.
 demo:
@@ -22,7 +24,7 @@ demo:
 	@$(SPECMILL) run jobs/runs/demo.toml
 
 test:
-	@$(WITH_TOOLS); cargo test --locked --workspace
+	@$(WITH_TOOLS); $(WITH_POSTGRES); cargo test --locked --workspace
 
 lint:
 	@$(WITH_TOOLS); cargo fmt --all --check && cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -30,6 +32,10 @@ lint:
 # docs/data-dictionary.md, from the schemas; a test fails where it is stale.
 dictionary:
 	@cargo run -q --locked -p specmill-schemas --example write_dictionary -- docs/data-dictionary.md
+
+# The migration that makes the database's tables, from the schemas; a test fails where it is stale.
+sql:
+	@cargo run -q --locked -p specmill-schemas --example write_tables -- schemas/sql/0002_tables.sql
 
 # data-samples/spectro and data-samples/truth, from the generator.
 samples:
@@ -40,6 +46,7 @@ samples:
 golden:
 	@python3 -m venv .cache/golden && .cache/golden/bin/pip install -q -r data-samples/golden/requirements.txt
 	@cd data-samples/golden && ../../.cache/golden/bin/python make_golden.py --input ../spectro/redux --output . --stride 8
+	@cd data-samples/golden && ../../.cache/golden/bin/python make_healpix.py --output .
 
 bench:
 	@$(WITH_TOOLS); cargo bench --locked -p specmill-benches

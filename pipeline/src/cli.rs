@@ -16,6 +16,7 @@ use crate::stage::Stage;
   2  bad arguments or run file: nothing was started
   3  finished, but some unit or target failed or misses its input: `specmill status` says which
   4  the requested device is unavailable
+  5  the database is unavailable or refused
   6  the counts do not add up: do not use the output
 
 EXAMPLES:
@@ -44,6 +45,19 @@ pub enum Command {
     Inventory(RunArgs),
     /// Say what is done, what is left, what failed and why.
     Status(RunArgs),
+    /// The database: a private server, its schema, loading, indexing.
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Find the spectra most like one target's, in the database; print and draw them.
+    #[command(after_help = "EXAMPLES:
+  specmill similar jobs/runs/demo.toml --target 39627640566453451 --out similar.png
+  specmill similar jobs/runs/demo.toml --target 39627640566453451 --where \"z between 2 and 2.5 and zwarn = 0\"")]
+    Similar(SimilarArgs),
+    /// Write a table of the database to a Parquet or CSV file.
+    #[command(after_help = "EXAMPLES:
+  specmill export jobs/runs/demo.toml spectra.features --out features.parquet
+  specmill export jobs/runs/demo.toml ml.neighbors --where \"rank = 1\" --out nearest.csv")]
+    Export(ExportArgs),
     /// Draw one target of a run: arms, combined spectrum, mask, lines at its redshift, indices.
     #[command(after_help = "EXAMPLES:
   specmill show jobs/runs/demo.toml --target 39627640566453451 --out target.png
@@ -57,8 +71,81 @@ pub enum Command {
     Simulate(SimulateArgs),
 }
 
-/// A run file with what the command line says over it.
+/// `db`.
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Start the private PostgreSQL of a run folder.
+    Start(DbArgs),
+    /// Stop it.
+    Stop(DbArgs),
+    /// Bring the schema up to this program's version.
+    Migrate(DbArgs),
+    /// Say whether the database is fit for use, and what it holds.
+    Check(DbArgs),
+    /// Load a run: the stage `load` of `run`.
+    Load(RunArgs),
+    /// Build the indexes and measure their recall.
+    Index(DbArgs),
+}
+
+/// A run file, for the run folder and the settings of the database.
 #[derive(Debug, Args)]
+pub struct DbArgs {
+    /// The run file.
+    pub run_file: PathBuf,
+    /// The run folder, instead of [output] folder.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
+/// What to look for.
+#[derive(Debug, Args)]
+pub struct SimilarArgs {
+    /// The run file.
+    pub run_file: PathBuf,
+    /// TARGETID.
+    #[arg(long, allow_negative_numbers = true)]
+    pub target: i64,
+    /// Only the target's spectrum in units whose id starts with this.
+    #[arg(long)]
+    pub unit: Option<String>,
+    /// The model; needed where the target has vectors under several.
+    #[arg(long)]
+    pub model: Option<String>,
+    /// How many.
+    #[arg(short, long, default_value_t = 10)]
+    pub k: u16,
+    /// Only spectra whose features fulfil this.
+    #[arg(long = "where")]
+    pub filter: Option<String>,
+    /// The picture: .png or .svg.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// The run folder, instead of [output] folder.
+    #[arg(long)]
+    pub run_folder: Option<PathBuf>,
+}
+
+/// What to export.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The run file.
+    pub run_file: PathBuf,
+    /// The table, as schema.table.
+    pub table: String,
+    /// Only rows that fulfil this.
+    #[arg(long = "where")]
+    pub filter: Option<String>,
+    /// The file: .parquet or .csv.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// The run folder, instead of [output] folder.
+    #[arg(long)]
+    pub run_folder: Option<PathBuf>,
+}
+
+/// A run file with what the command line says over it.
+#[derive(Debug, Clone, Args)]
 pub struct RunArgs {
     /// The run file.
     pub run_file: PathBuf,

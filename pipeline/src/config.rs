@@ -1,5 +1,6 @@
 //! The run file as written: TOML under command-line flags, unknown keys rejected.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,19 @@ pub struct RunFile {
     pub extract: Extract,
     /// The rest-frame grid of each class.
     pub grids: Grids,
+    /// One basis a class.
+    pub models: Models,
+    /// How bases are fitted.
+    #[serde(rename = "fit-basis")]
+    pub fit_basis: FitBasis,
+    /// How spectra become vectors.
+    pub embed: Embed,
+    /// How neighbours are found.
+    pub neighbors: Neighbors,
+    /// How rows get into PostgreSQL.
+    pub load: Load,
+    /// How vectors are indexed there.
+    pub index: Index,
     /// What the run may use; never changes a byte of the result.
     pub resources: Resources,
 }
@@ -139,6 +153,175 @@ pub struct GridSetting {
     pub dlog10: f64,
 }
 
+/// `[models.galaxy]`, `[models.qso]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "ModelsAsWritten")]
+pub struct Models {
+    /// SPECTYPE GALAXY.
+    pub galaxy: ModelSetting,
+    /// SPECTYPE QSO.
+    pub qso: ModelSetting,
+}
+
+/// The model of a class.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelSetting {
+    /// Its name: folder and ledger word; empty leaves the class without embeddings.
+    pub name: String,
+    /// A model folder fitted elsewhere; empty = fitted by this run.
+    pub folder: PathBuf,
+    /// Components of the basis = dimension of the vectors.
+    pub components: usize,
+    /// Pixels of the filter that smooths components, odd; 0 = none.
+    pub smooth_pixels: usize,
+}
+
+/// `[models]` as a run file has it: what is left out is the class's default.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ModelsAsWritten {
+    galaxy: ModelAsWritten,
+    qso: ModelAsWritten,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ModelAsWritten {
+    name: Option<String>,
+    folder: Option<PathBuf>,
+    components: Option<usize>,
+    smooth_pixels: Option<usize>,
+}
+
+impl ModelAsWritten {
+    fn over(self, default: ModelSetting) -> ModelSetting {
+        ModelSetting {
+            name: self.name.unwrap_or(default.name),
+            folder: self.folder.unwrap_or(default.folder),
+            components: self.components.unwrap_or(default.components),
+            smooth_pixels: self.smooth_pixels.unwrap_or(default.smooth_pixels),
+        }
+    }
+}
+
+impl From<ModelsAsWritten> for Models {
+    fn from(written: ModelsAsWritten) -> Self {
+        let default = Self::default();
+        Self { galaxy: written.galaxy.over(default.galaxy), qso: written.qso.over(default.qso) }
+    }
+}
+
+/// `[fit-basis]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FitBasis {
+    /// Spectra per class, at most.
+    pub sample: usize,
+    /// What the sample and the first components are drawn from.
+    pub seed: u64,
+    /// Only spectra with at least this median S/N per pixel.
+    pub min_snr: f64,
+    /// Only spectra with at least this share of good pixels.
+    pub min_good_fraction: f64,
+    /// Iterations at most.
+    pub max_iterations: usize,
+    /// Converged where chi-square falls by less than this share.
+    pub tolerance: f64,
+}
+
+/// `[embed]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Embed {
+    /// Less than this share of good pixels is empty (coverage).
+    pub min_good_fraction: f64,
+    /// An element whose variance is more than this share of its scatter over the sample makes the vector
+    /// empty (variance).
+    pub max_variance: f64,
+    /// A spectrum whose amplitude is below this many standard errors is empty (amplitude).
+    pub min_amplitude_snr: f64,
+}
+
+/// `[neighbors]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Neighbors {
+    /// Neighbours listed for each target.
+    pub k: usize,
+    /// The k of the k-NN distance score, among other targets.
+    pub score_k: usize,
+    /// `l2`, `cosine` or both.
+    pub metrics: Vec<Metric>,
+}
+
+/// How far apart two vectors are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Metric {
+    /// Euclidean distance.
+    L2,
+    /// 1 − cosine of the angle.
+    Cosine,
+}
+
+impl Metric {
+    /// The word in every output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::L2 => "l2",
+            Self::Cosine => "cosine",
+        }
+    }
+}
+
+/// `[load]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Load {
+    /// Whether a run without `--stage` ends in the database.
+    pub enabled: bool,
+    /// Connections at most; 0 = from the server's limits and the cores.
+    pub connections: usize,
+}
+
+/// `[index]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Index {
+    /// `hnsw`, or `ivfflat` where memory is small.
+    pub method: IndexMethod,
+    /// HNSW: links per node.
+    pub m: u16,
+    /// HNSW: candidates while building.
+    pub ef_construction: u16,
+    /// `vector` (single precision) or `halfvec`.
+    pub precision: IndexPrecision,
+    /// Where recall is measured: HNSW's ef_search, or IVFFlat's probes.
+    pub ef_search: Vec<u16>,
+}
+
+/// How vectors are indexed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IndexMethod {
+    /// Hierarchical navigable small worlds.
+    #[default]
+    Hnsw,
+    /// Inverted lists.
+    Ivfflat,
+}
+
+/// What an index holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IndexPrecision {
+    /// 32 bits an element.
+    #[default]
+    Vector,
+    /// 16 bits an element; candidates are ranked again at 32.
+    Halfvec,
+}
+
 /// `[resources]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -196,6 +379,57 @@ impl Default for Grids {
     fn default() -> Self {
         let grid = |min_aa, max_aa| GridSetting { min_aa, max_aa, dlog10: 1e-4 };
         Self { galaxy: grid(2400.0, 9800.0), qso: grid(912.0, 7000.0), star: grid(3500.0, 9850.0) }
+    }
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        let model = |name: &str, smooth_pixels| ModelSetting {
+            name: name.to_owned(),
+            folder: PathBuf::new(),
+            components: 10,
+            smooth_pixels,
+        };
+        // A broad-line spectrum has nothing narrower than the filter; a galaxy's lines are 2 to 5 pixels.
+        Self { galaxy: model("galaxy-empca", 5), qso: model("qso-empca", 15) }
+    }
+}
+
+impl Default for FitBasis {
+    fn default() -> Self {
+        Self {
+            sample: 4000,
+            seed: 1,
+            min_snr: 1.0,
+            min_good_fraction: 0.3,
+            max_iterations: 50,
+            tolerance: 1e-4,
+        }
+    }
+}
+
+impl Default for Embed {
+    fn default() -> Self {
+        Self { min_good_fraction: 0.25, max_variance: 1.0, min_amplitude_snr: 5.0 }
+    }
+}
+
+impl Default for Neighbors {
+    fn default() -> Self {
+        Self { k: 16, score_k: 10, metrics: vec![Metric::L2] }
+    }
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        // pgvector's own defaults for the graph.
+        Self {
+            method: IndexMethod::Hnsw,
+            m: 16,
+            ef_construction: 64,
+            precision: IndexPrecision::Vector,
+            ef_search: vec![40, 100, 200],
+        }
     }
 }
 
@@ -273,21 +507,38 @@ fn describe_unknown(key: &str) -> String {
     }
 }
 
-/// What the environment says, read once.
-#[derive(Debug, Clone, Default)]
+/// What the environment says, read once. It holds secrets: no `Debug`.
+#[derive(Clone, Default)]
 pub struct Environment {
     /// `RUST_LOG`: the log filter.
     pub log_filter: Option<String>,
     /// `SPECMILL_LOG_FORMAT`: `json` for JSON lines.
     pub log_format: Option<String>,
+    /// `DATABASE_URL`: wins over everything else that says where the database is.
+    pub database_url: Option<String>,
+    /// `PGHOST`, `PGPORT`, …: libpq's variables that are set, by name.
+    pub libpq: BTreeMap<String, String>,
+    /// `SPECMILL_POSTGRES`: a PostgreSQL installation for the private server.
+    pub postgres: Option<PathBuf>,
 }
+
+/// libpq's variables that are honoured.
+const LIBPQ: [&str; 7] =
+    ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSSLMODE", "PGSSLROOTCERT"];
 
 impl Environment {
     /// Reads the environment.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub fn read() -> Self {
         let get = |key: &str| std::env::var(key).ok();
-        Self { log_filter: get("RUST_LOG"), log_format: get("SPECMILL_LOG_FORMAT") }
+        let libpq = LIBPQ.iter().filter_map(|key| Some(((*key).to_owned(), get(key)?))).collect();
+        Self {
+            log_filter: get("RUST_LOG"),
+            log_format: get("SPECMILL_LOG_FORMAT"),
+            database_url: get("DATABASE_URL").filter(|url| !url.is_empty()),
+            libpq,
+            postgres: get("SPECMILL_POSTGRES").filter(|path| !path.is_empty()).map(PathBuf::from),
+        }
     }
 }
 
@@ -305,6 +556,17 @@ mod tests {
     fn a_misspelt_table_is_an_error() {
         let error = RunFile::parse("[extracts]\nmask_rule = \"dr1\"\n", Path::new("run.toml")).unwrap_err();
         assert!(error.to_string().contains("did you mean `extract`?"), "{error}");
+    }
+
+    #[test]
+    fn a_model_keeps_its_class_s_defaults_where_the_run_file_says_nothing() {
+        let text = "[models.qso]\ncomponents = 20\n";
+        let run_file = RunFile::parse(text, Path::new("run.toml")).unwrap();
+        let defaults = Models::default();
+        assert_eq!(run_file.models.qso, ModelSetting { components: 20, ..defaults.qso });
+        assert_eq!(run_file.models.galaxy, defaults.galaxy);
+        let error = RunFile::parse("[models.qso]\nnames = \"\"\n", Path::new("run.toml")).unwrap_err();
+        assert!(error.to_string().contains("`models.qso.names`"), "{error}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) fn sha256_file(path: &std::path::Path) -> io::Result<String> {
     Ok(writer.finish().2)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         // Writing to a String cannot fail.

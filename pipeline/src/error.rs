@@ -7,6 +7,7 @@ use specmill_kernels::KernelError;
 use crate::exit::Exit;
 use crate::fits::FitsError;
 use crate::inventory::InventoryError;
+use crate::sink::postgres::DatabaseError;
 
 /// The result of everything that can end a command.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -93,6 +94,22 @@ pub enum Error {
         /// The parser's reason.
         source: Box<serde_json::Error>,
     },
+    /// A Parquet file of the run folder is not what it must be.
+    #[error("{}: {problem}", path.display())]
+    Lake {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A model folder cannot be used.
+    #[error("model folder {}: {problem}", folder.display())]
+    Model {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// No such target in the run.
     #[error("target {targetid} is not in {}", folder.display())]
     NoSuchTarget {
@@ -109,6 +126,9 @@ pub enum Error {
         /// The library's reason.
         reason: String,
     },
+    /// The database, or the private server, does not do what was asked.
+    #[error(transparent)]
+    Database(#[from] Box<DatabaseError>),
     /// The simulator failed.
     #[error(transparent)]
     Simulate(#[from] specmill_simulate::SimulateError),
@@ -124,12 +144,14 @@ impl Error {
     /// The exit code this situation has.
     pub fn exit(&self) -> Exit {
         match self {
+            Self::Database(error) => error.exit(),
             Self::RunFileUnreadable { .. }
             | Self::RunFileInvalid { .. }
             | Self::UnknownKeys { .. }
             | Self::Setting { .. }
             | Self::NoSuchTarget { .. }
             | Self::NoInventory { .. }
+            | Self::Model { .. }
             | Self::Inventory(_) => Exit::BadPlan,
             Self::Kernel(KernelError::DeviceUnavailable { .. }) => Exit::DeviceUnavailable,
             Self::Kernel(_)
@@ -138,6 +160,7 @@ impl Error {
             | Self::Parquet { .. }
             | Self::Batch { .. }
             | Self::Record { .. }
+            | Self::Lake { .. }
             | Self::Drawing { .. }
             | Self::Simulate(_) => Exit::Unexpected,
         }
@@ -146,6 +169,7 @@ impl Error {
     /// What the user can do about it.
     pub fn help(&self) -> Option<&'static str> {
         match self {
+            Self::Database(error) => error.help(),
             Self::RunFileUnreadable { .. } => Some("give the path of a run file; jobs/runs/ holds examples"),
             Self::RunFileInvalid { .. } | Self::UnknownKeys { .. } | Self::Setting { .. } => {
                 Some("correct the run file; `specmill plan RUN.toml` checks it without starting anything")
@@ -160,6 +184,12 @@ impl Error {
             }
             Self::Record { .. } => {
                 Some("remove that file and run the same command again: the unit is recomputed")
+            }
+            Self::Lake { .. } => {
+                Some("remove that file and run the same command again: what made it is run again")
+            }
+            Self::Model { .. } => {
+                Some("fit it again with `specmill run RUN.toml --stage fit-basis`, or name another folder")
             }
             Self::NoSuchTarget { .. } => Some("`specmill status RUN.toml` lists the units of a run"),
             Self::Fits(_)

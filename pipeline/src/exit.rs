@@ -13,6 +13,8 @@ pub enum Exit {
     Partial,
     /// The requested device is unavailable.
     DeviceUnavailable,
+    /// The database is unavailable, or refused.
+    DatabaseUnavailable,
     /// The counts do not add up: outputs must not be trusted.
     Inconsistent,
 }
@@ -26,6 +28,7 @@ impl Exit {
             Self::BadPlan => 2,
             Self::Partial => 3,
             Self::DeviceUnavailable => 4,
+            Self::DatabaseUnavailable => 5,
             Self::Inconsistent => 6,
         }
     }

@@ -12,5 +12,5 @@ fn main() -> ExitCode {
     specmill::memory::keep_freed_memory();
     let environment = Environment::read();
     specmill::observe::start_log(&environment);
-    ExitCode::from(specmill::run::run(&cli).code())
+    ExitCode::from(specmill::run::run(&cli, &environment).code())
 }

@@ -22,3 +22,17 @@ pub fn keep_freed_memory() {
         }
     }
 }
+
+/// Bytes this process can still take: what the system has free, within its control group.
+///
+/// `None` where the system does not say.
+pub(crate) fn available_bytes() -> Option<u64> {
+    let text = fs_err::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let system = line.split_whitespace().next()?.parse::<u64>().ok()?.saturating_mul(1024);
+    let read =
+        |name: &str| fs_err::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse().ok();
+    let (limit, used): (Option<u64>, Option<u64>) = (read("memory.max"), read("memory.current"));
+    // Where there is no limit `memory.max` holds the word max.
+    Some(limit.zip(used).map_or(system, |(limit, used)| system.min(limit.saturating_sub(used))))
+}

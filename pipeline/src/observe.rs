@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Environment;
+use crate::stage::Stage;
 
 /// Between progress lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(30);
@@ -40,11 +41,11 @@ pub struct Progress {
 
 impl Progress {
     /// A bar on a terminal, lines elsewhere.
-    pub fn new() -> Self {
+    pub fn new(stage: Stage) -> Self {
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template(
-            "extract {bar:30} {human_pos}/{human_len} targets  {per_sec}  {eta} left",
-        );
+        let style = ProgressStyle::with_template(&format!(
+            "{stage} {{bar:30}} {{human_pos}}/{{human_len}} targets  {{per_sec}}  {{eta}} left"
+        ));
         if let Ok(style) = style {
             bar.set_style(style);
         }
@@ -85,12 +86,6 @@ impl Progress {
     /// The bar goes away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
-    }
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -10,10 +10,16 @@ use specmill_kernels::{Device, Grid};
 use specmill_schemas::constants;
 
 use crate::class::Class;
-use crate::config::{DigestSetting, GridSetting, RedshiftSource, RunFile};
+use crate::config::{DigestSetting, GridSetting, ModelSetting, RedshiftSource, RunFile};
 use crate::digest::{sha256_file, sha256_hex};
 use crate::error::{Error, Result};
+use crate::model::Model;
 use crate::stage::Stage;
+use crate::unit::is_plain_name;
+
+/// Components of a basis, and neighbours of a target, at most: bounds on what a typing error can allocate.
+const MAX_COMPONENTS: usize = 64;
+const MAX_NEIGHBORS: usize = 1000;
 
 /// What a run will do.
 #[derive(Debug, Clone)]
@@ -36,6 +42,23 @@ pub struct Plan {
     pub skip_zwarn: i64,
     /// Hash of everything that decides the bytes of `extract`.
     pub extract_hash: String,
+    /// The models, in the order of [`Class::ALL`].
+    pub models: Vec<ModelPlan>,
+}
+
+/// One class's model.
+#[derive(Debug, Clone)]
+pub struct ModelPlan {
+    /// The class it embeds.
+    pub class: Class,
+    /// Its name.
+    pub name: String,
+    /// A folder to take it from and its content hash; `None` = fitted by this run.
+    pub given: Option<(PathBuf, String)>,
+    /// Components of the basis.
+    pub components: usize,
+    /// Pixels of the smoothing filter.
+    pub smooth_pixels: usize,
 }
 
 /// What the command line may say over the run file.
@@ -95,11 +118,18 @@ impl Plan {
         ];
         let skip_zwarn = zwarn_mask(&extract.skip_zwarn_bits)?;
         let extract_hash = extract_hash(&run_file)?;
+        check_embedding(&run_file)?;
+        let models = if extract.write_spectra { models(&run_file)? } else { Vec::new() };
         let mut stages = overrides.stages.clone();
         stages.sort_unstable();
         stages.dedup();
         if stages.is_empty() {
             stages = Stage::ALL.to_vec();
+            stages.retain(|stage| match stage {
+                Stage::Inventory | Stage::Extract => true,
+                Stage::FitBasis | Stage::Embed | Stage::Neighbors => !models.is_empty(),
+                Stage::Load => run_file.load.enabled,
+            });
         }
         Ok(Self {
             folder: run_file.output.folder.clone(),
@@ -110,6 +140,7 @@ impl Plan {
             rest_grids,
             skip_zwarn,
             extract_hash,
+            models,
             run_file,
         })
     }
@@ -117,6 +148,40 @@ impl Plan {
     /// The grid of a class.
     pub fn rest_grid(&self, class: Class) -> &RestGrid {
         &self.rest_grids[class.index()]
+    }
+
+    /// H(stage, its version, the settings of this model's fit, what it is fitted to).
+    pub fn fit_hash(&self, model: &ModelPlan) -> String {
+        hash_of(
+            Stage::FitBasis,
+            match &model.given {
+                Some((_, model_hash)) => json!({ "given": model_hash }),
+                None => json!({
+                    "settings": self.run_file.fit_basis,
+                "max_variance": self.run_file.embed.max_variance,
+                    "class": model.class.name(),
+                    "components": model.components,
+                    "smooth_pixels": model.smooth_pixels,
+                    "extract": self.extract_hash,
+                }),
+            },
+        )
+    }
+
+    /// H(stage, its version, its settings, the models' content), where `model_hashes` are names and hashes.
+    pub fn embed_hash(&self, model_hashes: &[(String, String)]) -> String {
+        hash_of(
+            Stage::Embed,
+            json!({ "settings": self.run_file.embed, "models": model_hashes, "extract": self.extract_hash }),
+        )
+    }
+
+    /// H(stage, its version, its settings, the vectors).
+    pub fn neighbors_hash(&self, model_hash: &str, embed_hash: &str) -> String {
+        hash_of(
+            Stage::Neighbors,
+            json!({ "settings": self.run_file.neighbors, "model": model_hash, "embed": embed_hash }),
+        )
     }
 
     /// The plan in sentences.
@@ -172,8 +237,41 @@ impl Plan {
         } else {
             will.push("Will not write spectra.".to_owned());
         }
+        will.extend(self.embedding_sentences());
         will.push(format!("Will write below {}.", self.folder.display()));
         will.push(format!("Settings hash of extract: {}.", self.extract_hash));
+        will
+    }
+}
+
+impl Plan {
+    fn embedding_sentences(&self) -> Vec<String> {
+        let run = &self.run_file;
+        let mut will = Vec::new();
+        for model in &self.models {
+            will.push(match &model.given {
+                Some((folder, _)) => format!("Will take model {} from {}.", model.name, folder.display()),
+                None => format!(
+                    "Will fit model {}: {} components to at most {} {} spectra drawn with seed {}.",
+                    model.name, model.components, run.fit_basis.sample, model.class, run.fit_basis.seed
+                ),
+            });
+        }
+        if self.models.is_empty() {
+            will.push("Will not embed spectra.".to_owned());
+        } else {
+            let metrics: Vec<&str> = run.neighbors.metrics.iter().map(|metric| metric.name()).collect();
+            will.push(format!(
+                "Will find the {} exact nearest neighbours of every vector ({}).",
+                run.neighbors.k,
+                metrics.join(", ")
+            ));
+        }
+        will.push(if self.stages.contains(&Stage::Load) {
+            "Will load PostgreSQL.".to_owned()
+        } else {
+            "Will not load PostgreSQL.".to_owned()
+        });
         will
     }
 }
@@ -234,6 +332,97 @@ fn zwarn_mask(bits: &[u8]) -> Result<i64> {
             Err(setting("extract.skip_zwarn_bits", format!("{bit} is not a ZWARN bit")))
         }
     })
+}
+
+/// The models of a run file; a folder that is named must hold one that is whole.
+fn models(run_file: &RunFile) -> Result<Vec<ModelPlan>> {
+    let settings = [
+        ("models.galaxy", Class::Galaxy, &run_file.models.galaxy),
+        ("models.qso", Class::Qso, &run_file.models.qso),
+    ];
+    let mut models: Vec<ModelPlan> = Vec::new();
+    for (key, class, model) in settings {
+        if model.name.is_empty() {
+            continue;
+        }
+        if !is_plain_name(&model.name) || models.iter().any(|other| other.name == model.name) {
+            return Err(setting(key, format!("`{}` is not a name of its own for a folder", model.name)));
+        }
+        let given = if model.folder.as_os_str().is_empty() {
+            check_fit(key, model)?;
+            None
+        } else {
+            let given = Model::read(&model.folder)?;
+            if given.class(&model.folder)? != class {
+                return Err(setting(key, format!("{} is a model for {}", given.card.name, given.card.class)));
+            }
+            Some((model.folder.clone(), given.card.model_hash))
+        };
+        models.push(ModelPlan {
+            class,
+            name: model.name.clone(),
+            given,
+            components: model.components,
+            smooth_pixels: model.smooth_pixels,
+        });
+    }
+    Ok(models)
+}
+
+/// Components and filter that can be fitted.
+fn check_fit(key: &str, model: &ModelSetting) -> Result<()> {
+    if !(1..=MAX_COMPONENTS).contains(&model.components) {
+        return Err(setting(key, format!("components must lie between 1 and {MAX_COMPONENTS}")));
+    }
+    if model.smooth_pixels != 0 && (model.smooth_pixels % 2 == 0 || !(5..=101).contains(&model.smooth_pixels))
+    {
+        return Err(setting(key, "smooth_pixels must be 0, or odd and between 5 and 101"));
+    }
+    Ok(())
+}
+
+/// Settings of the stages after `extract` that are out of range.
+fn check_embedding(run_file: &RunFile) -> Result<()> {
+    let (fit, embed, neighbors) = (&run_file.fit_basis, &run_file.embed, &run_file.neighbors);
+    let share = 0.0..=1.0;
+    if fit.sample == 0 || fit.max_iterations == 0 {
+        return Err(setting("fit-basis.sample, fit-basis.max_iterations", "must be at least 1"));
+    }
+    let positive = |value: f64| value.is_finite() && value > 0.0;
+    if !positive(fit.tolerance) || !fit.min_snr.is_finite() || !share.contains(&fit.min_good_fraction) {
+        return Err(setting(
+            "fit-basis",
+            "needs tolerance > 0, a finite min_snr, min_good_fraction from 0 to 1",
+        ));
+    }
+    if !share.contains(&embed.min_good_fraction)
+        || !positive(embed.max_variance)
+        || !(embed.min_amplitude_snr.is_finite() && embed.min_amplitude_snr >= 0.0)
+    {
+        return Err(setting(
+            "embed",
+            "needs min_good_fraction from 0 to 1, max_variance > 0, min_amplitude_snr >= 0",
+        ));
+    }
+    if !(1..=MAX_NEIGHBORS).contains(&neighbors.k) || !(1..=neighbors.k).contains(&neighbors.score_k) {
+        return Err(setting(
+            "neighbors.k, neighbors.score_k",
+            format!("need 1 <= score_k <= k <= {MAX_NEIGHBORS}"),
+        ));
+    }
+    let mut metrics = neighbors.metrics.clone();
+    metrics.sort_unstable();
+    metrics.dedup();
+    if metrics.is_empty() || metrics != neighbors.metrics {
+        return Err(setting("neighbors.metrics", "use [\"l2\"], [\"cosine\"] or [\"l2\", \"cosine\"]"));
+    }
+    Ok(())
+}
+
+/// The hash of a stage that reads `identity`.
+fn hash_of(stage: Stage, identity: serde_json::Value) -> String {
+    let identity = json!({ "stage": stage.name(), "version": stage.version(), "reads": identity });
+    sha256_hex(identity.to_string().as_bytes())
 }
 
 /// H(stage, its version, the settings it reads, its constants, the content of its catalogue).

@@ -14,7 +14,7 @@ use crate::inventory::Inventory;
 use crate::plan::Plan;
 use crate::sink;
 use crate::stage::Stage;
-use crate::stages::extract::ExtractReport;
+use crate::stages::StageReport;
 
 /// One run of the program over a run file.
 #[derive(Debug, Serialize)]
@@ -61,8 +61,8 @@ impl StageRecord {
         }
     }
 
-    /// What an extraction amounts to.
-    pub(crate) fn of_extract(report: &ExtractReport) -> Self {
+    /// What a stage that leaves accounts amounts to.
+    pub(crate) fn of_report(report: &StageReport) -> Self {
         let rows = |done: bool| -> u64 {
             let of_row = |row: &crate::ledger::LedgerRow| -> u64 {
                 row.rows

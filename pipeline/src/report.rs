@@ -70,6 +70,10 @@ pub(crate) fn outputs(plan: &Plan, run_record: &Path) -> String {
         ("inventory.parquet", "every unit found"),
         ("features", "one row per target: unit id as folders"),
         ("spectra", "rest-frame spectra: class, then unit id"),
+        ("models", "bases with their cards"),
+        ("embeddings", "one vector per spectrum: model, then unit id"),
+        ("neighbors", "exact nearest neighbours of every vector"),
+        ("scores", "raw anomaly scores, larger is stranger"),
         ("ledger", "what became of every unit"),
     ] {
         let path = plan.folder.join(path);

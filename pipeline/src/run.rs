@@ -6,6 +6,7 @@ use std::time::Instant;
 use specmill_kernels::{Backend, Opened};
 
 use crate::cli::{Cli, Command, RunArgs};
+use crate::config::Environment;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::inventory::Inventory;
@@ -13,16 +14,20 @@ use crate::observe::Progress;
 use crate::plan::Plan;
 use crate::record::{RunRecord, StageRecord};
 use crate::stage::Stage;
+use crate::stages::StageReport;
 use crate::status::Status;
-use crate::{report, show, simulate, sink, stages};
+use crate::{db, export, report, show, similar, simulate, sink, stages};
 
 /// Carries out a command; errors are printed with their causes and a way out.
-pub fn run(cli: &Cli) -> Exit {
+pub fn run(cli: &Cli, environment: &Environment) -> Exit {
     let result = match &cli.command {
         Command::Plan(args) => plan(args),
-        Command::Run(args) => execute(args),
+        Command::Run(args) => execute(args, environment),
         Command::Inventory(args) => inventory(args),
         Command::Status(args) => status(args),
+        Command::Db(command) => db::run(command, environment),
+        Command::Similar(args) => similar::run(args, environment),
+        Command::Export(args) => export::run(args, environment),
         Command::Show(args) => show::run(args),
         Command::Simulate(args) => simulate::run(args),
     };
@@ -80,17 +85,27 @@ fn status(args: &RunArgs) -> Result<Exit> {
 }
 
 /// The one executor: every stage of a run file, on one machine or in a pod.
-fn execute(args: &RunArgs) -> Result<Exit> {
+pub(crate) fn execute(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     let plan = Plan::read(&args.run_file, &args.overrides())?;
     let (opened, fallback) = plan.device.open(plan.run_file.resources.threads)?;
     if let Some(reason) = fallback {
         tracing::warn!("computing on the CPU: {reason}");
     }
-    sink::remove_partial(&plan.folder)?;
+    if plan.stages.contains(&Stage::Load) {
+        // Better now than after hours of the stages before.
+        sink::postgres::Database::open(environment, &plan.folder)?;
+    }
+    // Loaders of one folder work side by side: none removes what another is writing.
+    let alone = plan.stages.iter().any(|stage| *stage != Stage::Load);
+    if alone {
+        sink::remove_partial(&plan.folder)?;
+    }
     let exit = match opened {
-        Opened::Cpu(cpu) => run_stages(&cpu, &plan),
+        Opened::Cpu(cpu) => run_stages(&cpu, &plan, environment),
     };
-    sink::remove_partial(&plan.folder)?;
+    if alone {
+        sink::remove_partial(&plan.folder)?;
+    }
     exit
 }
 
@@ -98,44 +113,43 @@ fn has_broken(inventory: &Inventory) -> bool {
     inventory.entries.iter().any(|entry| entry.state.reason().is_some())
 }
 
-fn run_stages<B: Backend>(dev: &B, plan: &Plan) -> Result<Exit> {
+fn run_stages<B: Backend>(dev: &B, plan: &Plan, environment: &Environment) -> Result<Exit> {
     let mut record = RunRecord::begin(plan, &dev.info());
     let mut inventory: Option<Inventory> = None;
     for &stage in &plan.stages {
         let started = Instant::now();
         tracing::info!(stage = stage.name(), "stage begins");
-        let done = match stage {
-            Stage::Inventory => {
-                let found = stages::inventory::run(plan)?; // global: release tree → inventory.parquet
-                let done = StageRecord::of_inventory(&found);
-                inventory = Some(found);
-                done
-            }
-            Stage::Extract => {
-                let found = match inventory.take() {
-                    Some(found) => found,
-                    None => stages::inventory::load(plan)?,
-                };
-                let progress = Progress::new();
-                let done = stages::extract::run(dev, plan, &found, &progress)?; // map: coadd + redshifts → features/, spectra/
-                inventory = Some(found);
-                StageRecord::of_extract(&done)
-            }
+        let progress = Progress::new(stage);
+        let report = if stage == Stage::Inventory {
+            let found = stages::inventory::run(plan)?; // global: release tree → inventory.parquet
+            let done = StageRecord::of_inventory(&found);
+            inventory = Some(found);
+            done
+        } else {
+            let found = match inventory.take() {
+                Some(found) => found,
+                None => stages::inventory::load(plan)?,
+            };
+            let report = match stage {
+                Stage::Inventory => StageReport::default(),
+                Stage::Extract => stages::extract::run(dev, plan, &found, &progress)?, // map: coadd + redshifts → features/, spectra/
+                Stage::FitBasis => stages::fit_basis::run(dev, plan, &found)?, // global: sample of spectra/ → models/
+                Stage::Embed => stages::embed::run(dev, plan, &found, &progress)?, // map: spectra/ + models/ → embeddings/
+                Stage::Neighbors => stages::neighbors::run(dev, plan, &found, &progress)?, // global: embeddings/ → neighbors/, scores/
+                Stage::Load => sink::postgres::load::run(plan, environment, &progress)?, // sink: all of it → PostgreSQL
+            };
+            inventory = Some(found);
+            StageRecord::of_report(&report)
         };
-        record.add(stage, done, started.elapsed().as_secs_f64());
+        record.add(stage, report, started.elapsed().as_secs_f64());
     }
     let inventory = match inventory {
         Some(found) => found,
         None => stages::inventory::load(plan)?,
     };
-    // A run of the inventory alone has nothing to account for yet.
-    let (status, exit) = if plan.stages.contains(&Stage::Extract) {
-        let status = Status::read(plan, &inventory)?;
-        (status.render(), status.exit())
-    } else {
-        (String::new(), if has_broken(&inventory) { Exit::Partial } else { Exit::Complete })
-    };
+    let status = Status::read(plan, &inventory)?;
+    let exit = status.exit();
     let path = record.commit(plan, exit)?;
-    print(&format!("{}{status}{}", record.render(), report::outputs(plan, &path)))?;
+    print(&format!("{}{}{}", record.render(), status.render(), report::outputs(plan, &path)))?;
     Ok(exit)
 }

@@ -7,30 +7,43 @@ use serde::{Deserialize, Serialize};
 
 /// A step of the pipeline; its name is the CLI word, the output folder and the ledger value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Global: a release tree → `inventory.parquet`.
     Inventory,
     /// Map: coadd + redshifts → `features/`, `spectra/`.
     Extract,
+    /// Global: a seeded sample of `spectra/` → `models/`.
+    FitBasis,
+    /// Map: `spectra/` + models → `embeddings/`.
+    Embed,
+    /// Global: `embeddings/` → `neighbors/`, `scores/`.
+    Neighbors,
+    /// Sink: all of the above → PostgreSQL.
+    Load,
 }
 
 impl Stage {
     /// Every stage, in the order data flows.
-    pub const ALL: [Self; 2] = [Self::Inventory, Self::Extract];
+    pub const ALL: [Self; 6] =
+        [Self::Inventory, Self::Extract, Self::FitBasis, Self::Embed, Self::Neighbors, Self::Load];
 
     /// The stage's one word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Inventory => "inventory",
             Self::Extract => "extract",
+            Self::FitBasis => "fit-basis",
+            Self::Embed => "embed",
+            Self::Neighbors => "neighbors",
+            Self::Load => "load",
         }
     }
 
     /// Changes whenever the bytes the stage leaves may change.
     pub fn version(self) -> u32 {
         match self {
-            Self::Inventory | Self::Extract => 1,
+            Self::Inventory | Self::Extract | Self::FitBasis | Self::Embed | Self::Neighbors | Self::Load => 1,
         }
     }
 }

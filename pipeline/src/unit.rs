@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// One coadd file's identity within a release.
+/// One coadd file's identity within a release, or a model's, whose global results are one unit.
 ///
 /// The text form, used in every output, is
-/// `<specprod>/healpix/<survey>/<program>/<nside>/<pixel>` or
-/// `<specprod>/tile/<tileid>/<petal>/<night>`.
+/// `<specprod>/healpix/<survey>/<program>/<nside>/<pixel>`,
+/// `<specprod>/tile/<tileid>/<petal>/<night>` or `model/<name>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UnitId {
     /// A HEALPix pixel (nested) of one survey and program.
@@ -37,20 +37,26 @@ pub enum UnitId {
         /// Last night included, YYYYMMDD.
         night: u32,
     },
+    /// Everything a global stage leaves for one model.
+    Model {
+        /// The model's name in the run file.
+        name: String,
+    },
 }
 
 /// Text that is not a unit id.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "`{0}` is not a unit id (<specprod>/healpix/<survey>/<program>/<nside>/<pixel> or <specprod>/tile/<tileid>/<petal>/<night>)"
+    "`{0}` is not a unit id (<specprod>/healpix/<survey>/<program>/<nside>/<pixel>, <specprod>/tile/<tileid>/<petal>/<night> or model/<name>)"
 )]
 pub struct ParseUnitError(pub String);
 
 impl UnitId {
-    /// The production the unit belongs to.
-    pub fn specprod(&self) -> &str {
+    /// The production the unit belongs to; a model belongs to none.
+    pub fn specprod(&self) -> Option<&str> {
         match self {
-            Self::Healpix { specprod, .. } | Self::Tile { specprod, .. } => specprod,
+            Self::Healpix { specprod, .. } | Self::Tile { specprod, .. } => Some(specprod),
+            Self::Model { .. } => None,
         }
     }
 
@@ -69,12 +75,13 @@ impl fmt::Display for UnitId {
             Self::Tile { specprod, tileid, petal, night } => {
                 write!(f, "{specprod}/tile/{tileid}/{petal}/{night}")
             }
+            Self::Model { name } => write!(f, "model/{name}"),
         }
     }
 }
 
 /// A name that is safe as one path component, as survey, program and specprod must be.
-fn is_plain_name(text: &str) -> bool {
+pub(crate) fn is_plain_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 64
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
@@ -102,6 +109,7 @@ impl FromStr for UnitId {
                 petal: petal.parse().map_err(|_| err())?,
                 night: night.parse().map_err(|_| err())?,
             }),
+            ["model", model] => Ok(Self::Model { name: name(model)? }),
             _ => Err(err()),
         }
     }
@@ -125,14 +133,14 @@ mod tests {
 
     #[test]
     fn unit_ids_survive_a_round_trip_through_text() {
-        for text in ["iron/healpix/main/dark/64/23040", "fuji/tile/80693/1/20210204"] {
+        for text in ["iron/healpix/main/dark/64/23040", "fuji/tile/80693/1/20210204", "model/qso-empca"] {
             assert_eq!(text.parse::<UnitId>().unwrap().to_string(), text);
         }
     }
 
     #[test]
     fn a_path_that_climbs_is_not_a_unit() {
-        for text in ["../healpix/main/dark/64/1", "iron/healpix/main/dark/64", "iron/tile/1/2/x", ""] {
+        for text in ["../healpix/main/dark/64/1", "iron/healpix/main/dark/64", "iron/tile/1/2/x", "model/..", ""] {
             assert!(text.parse::<UnitId>().is_err(), "{text}");
         }
     }

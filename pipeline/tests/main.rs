@@ -4,6 +4,10 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod database;
+#[cfg(test)]
+mod embedding;
+#[cfg(test)]
 mod fits;
 #[cfg(test)]
 mod fits_bytes;

@@ -105,21 +105,41 @@ pub(crate) struct Outcome {
 
 /// A run file over a release, and the run folder it fills.
 pub(crate) struct RunFolder {
-    folder: TempDir,
+    folder: PathBuf,
     lines: Vec<String>,
+    /// Removes the folder with this value; absent where it serves the whole process.
+    _temporary: Option<TempDir>,
 }
 
 impl RunFolder {
-    /// A run on the CPU with the default settings.
+    /// A run on the CPU with the default settings, up to `extract`.
     pub(crate) fn over(root: &Path) -> Self {
-        let folder = TempDir::new().unwrap();
+        let mut run = Self::with_models_over(root);
+        run.set("models.galaxy.name", "\"\"").set("models.qso.name", "\"\"");
+        run
+    }
+
+    /// A run on the CPU with the default settings, up to `neighbors`.
+    pub(crate) fn with_models_over(root: &Path) -> Self {
+        let temporary = TempDir::new().unwrap();
+        let run = Self::in_folder(root, temporary.path());
+        Self { _temporary: Some(temporary), ..run }
+    }
+
+    /// The same in a folder that lasts as long as this process.
+    pub(crate) fn lasting_over(root: &Path, name: &str) -> Self {
+        Self::in_folder(root, &lasting_folder(name))
+    }
+
+    fn in_folder(root: &Path, folder: &Path) -> Self {
+        fs_err::create_dir_all(folder).unwrap();
         let lines = [
             format!("input.root = {root:?}"),
-            format!("output.folder = {:?}", folder.path().join("run")),
+            format!("output.folder = {:?}", folder.join("run")),
             "resources.device = \"cpu\"".to_owned(),
             "resources.threads = 2".to_owned(),
         ];
-        Self { lines: lines.to_vec(), folder }
+        Self { lines: lines.to_vec(), folder: folder.to_owned(), _temporary: None }
     }
 
     /// Sets a key of the run file, e.g. `resources.threads`, to a TOML value.
@@ -131,12 +151,12 @@ impl RunFolder {
 
     /// The run folder.
     pub(crate) fn path(&self) -> PathBuf {
-        self.folder.path().join("run")
+        self.folder.join("run")
     }
 
     /// `specmill <word> RUN.toml <rest>`, ready to start.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let run_file = self.folder.path().join("run.toml");
+        let run_file = self.folder.join("run.toml");
         fs_err::write(&run_file, self.lines.join("\n")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_specmill"));
         command.arg(words[0]).arg(run_file).args(&words[1..]);
@@ -188,7 +208,11 @@ impl RunFolder {
             .into_iter()
             .map(|path| (path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned(), path))
             .filter(|(name, _)| {
-                name == "inventory.parquet" || name.starts_with("features/") || name.starts_with("spectra/")
+                // Ledger and run records hold times.
+                let folder = name.split('/').next().unwrap_or_default();
+                name == "inventory.parquet"
+                    || ["features", "spectra", "models", "embeddings", "neighbors", "scores"]
+                        .contains(&folder)
             })
             .collect()
     }
@@ -215,6 +239,13 @@ impl RunFolder {
         self.units().iter().map(|unit| self.account(unit)).collect()
     }
 
+    /// Every account of a stage, in the order of its units.
+    pub(crate) fn accounts_of(&self, stage: Stage) -> Vec<LedgerRow> {
+        let ledger = Ledger::of_run(&self.path());
+        let units = ledger.units(stage).unwrap();
+        units.iter().map(|unit| ledger.read(stage, unit).unwrap().unwrap()).collect()
+    }
+
     /// A result as one batch, with its footer's keys and values.
     pub(crate) fn read(&self, name: &str) -> (RecordBatch, BTreeMap<String, String>) {
         read_parquet(&self.path().join(name))
@@ -230,7 +261,7 @@ impl RunFolder {
         let partial = |path: &PathBuf| path.to_str().unwrap().contains("/.");
         let left: Vec<PathBuf> = files_below(&self.path())
             .into_iter()
-            .map(|path| path.strip_prefix(self.folder.path()).unwrap().to_owned())
+            .map(|path| path.strip_prefix(&self.folder).unwrap().to_owned())
             .filter(partial)
             .collect();
         assert!(left.is_empty(), "{left:?}");
@@ -255,6 +286,11 @@ pub(crate) fn read_parquet(path: &Path) -> (RecordBatch, BTreeMap<String, String
     let schema = builder.schema().clone();
     let batches: Vec<RecordBatch> = builder.build().unwrap().map(Result::unwrap).collect();
     (concat_batches(&schema, &batches).unwrap(), footer)
+}
+
+/// A Parquet file as one batch.
+pub(crate) fn read_table(path: &Path) -> RecordBatch {
+    read_parquet(path).0
 }
 
 /// A text column; "" where NULL.

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::{Table, features, inventory, spectra};
+use crate::relational::relations;
+use crate::{Table, embeddings, features, inventory, model, neighbors, spectra};
 
 /// The data dictionary as Markdown.
 pub fn data_dictionary() -> String {
@@ -10,21 +11,49 @@ pub fn data_dictionary() -> String {
         "# Data dictionary\n\nGenerated from `schemas/` (`make dictionary`); a test fails where it is stale. Missing \
          is NULL, never a flag value.\n",
     );
-    for table in [inventory::table(), features::table(), spectra::table(0)] {
-        render_table(&mut text, &table);
+    let tables = [
+        inventory::table(),
+        features::table(),
+        spectra::table(0),
+        model::basis(1),
+        model::sample(),
+        embeddings::table(0),
+        neighbors::neighbors(),
+        neighbors::scores(),
+    ];
+    for table in &tables {
+        render_table(&mut text, table.name, table);
+    }
+    text.push_str(
+        "\n# In the database\n\n`features` is `spectra.features` there; `embeddings`, `neighbors` and `scores` are in schema \
+         `ml`, with a partition for each model. Beside them:\n",
+    );
+    let (same, other): (Vec<_>, Vec<_>) =
+        relations().into_iter().partition(|relation| tables.contains(&relation.table));
+    for relation in other {
+        render_table(&mut text, &relation.full_name(), &relation.table);
+    }
+    for relation in same.iter().filter(|relation| !relation.generated.is_empty()) {
+        let computed = Table {
+            name: relation.table.name,
+            description: "Columns that the database computes.".to_owned(),
+            fields: relation.generated.iter().map(|(field, _)| field.clone()).collect(),
+        };
+        render_table(&mut text, &relation.full_name(), &computed);
     }
     text
 }
 
-fn render_table(text: &mut String, table: &Table) {
+fn render_table(text: &mut String, name: &str, table: &Table) {
     let heading = format!(
         "\n## `{}`\n\n{}\n\n| column | type | unit | UCD | null | description | source |\n|---|---|---|---|---|---|---|\n",
-        table.name, table.description
+        name, table.description
     );
     text.push_str(&heading);
     for field in &table.fields {
-        // The grid's length is a setting: the dictionary says so instead of a number.
-        let kind = field.kind.label().replace("[0]", "[grid]");
+        // These lengths are settings: the dictionary says so instead of a number.
+        let of = if table.name == "spectra" { "[grid]" } else { "[components]" };
+        let kind = field.kind.label().replace("[0]", of);
         let null = if field.nullable { "yes" } else { "no" };
         writeln!(
             text,

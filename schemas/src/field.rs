@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field as ArrowField, Schema};
+use arrow::datatypes::{DataType, Field as ArrowField, Schema, TimeUnit};
 
 /// The types a column may have; all exist in Arrow, Parquet and PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,21 +20,49 @@ pub enum Kind {
     Float32,
     /// Double precision.
     Float64,
+    /// True or false.
+    Bool,
     /// A fixed-size list of this many single-precision numbers.
     Float32List(i32),
+    /// A point in an embedding space of this dimension; in files a list like any other.
+    Vector(i32),
+    /// JSON; text in files.
+    Json,
+    /// A moment, to the microsecond (UTC).
+    Timestamp,
 }
 
 impl Kind {
     /// The Arrow type.
     pub fn arrow(self) -> DataType {
         match self {
-            Self::Text => DataType::Utf8,
+            Self::Text | Self::Json => DataType::Utf8,
             Self::Int16 => DataType::Int16,
             Self::Int32 => DataType::Int32,
             Self::Int64 => DataType::Int64,
             Self::Float32 => DataType::Float32,
             Self::Float64 => DataType::Float64,
-            Self::Float32List(len) => DataType::FixedSizeList(Arc::new(list_item()), len),
+            Self::Bool => DataType::Boolean,
+            Self::Float32List(len) | Self::Vector(len) => DataType::FixedSizeList(Arc::new(list_item()), len),
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        }
+    }
+
+    /// The PostgreSQL type; a vector of dimension 0 may have any.
+    pub fn sql(self) -> String {
+        match self {
+            Self::Text => "text".to_owned(),
+            Self::Int16 => "smallint".to_owned(),
+            Self::Int32 => "integer".to_owned(),
+            Self::Int64 => "bigint".to_owned(),
+            Self::Float32 => "real".to_owned(),
+            Self::Float64 => "double precision".to_owned(),
+            Self::Bool => "boolean".to_owned(),
+            Self::Float32List(_) => "real[]".to_owned(),
+            Self::Vector(0) => "vector".to_owned(),
+            Self::Vector(len) => format!("vector({len})"),
+            Self::Json => "jsonb".to_owned(),
+            Self::Timestamp => "timestamp with time zone".to_owned(),
         }
     }
 
@@ -47,7 +75,11 @@ impl Kind {
             Self::Int64 => "int64".to_owned(),
             Self::Float32 => "float32".to_owned(),
             Self::Float64 => "float64".to_owned(),
+            Self::Bool => "boolean".to_owned(),
             Self::Float32List(len) => format!("float32[{len}]"),
+            Self::Vector(len) => format!("vector[{len}]"),
+            Self::Json => "json".to_owned(),
+            Self::Timestamp => "timestamp".to_owned(),
         }
     }
 }

@@ -5,10 +5,15 @@
 
 pub mod constants;
 mod dictionary;
+pub mod embeddings;
 pub mod features;
 mod field;
 pub mod inventory;
+pub mod model;
+pub mod neighbors;
+pub mod relational;
 pub mod spectra;
+pub mod sql;
 
 pub use dictionary::data_dictionary;
 pub use field::{Field, Kind, Table, list_item};

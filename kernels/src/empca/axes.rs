@@ -56,6 +56,30 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     crate::lanes::fold_f64(a.len(), |i, sum| a[i].mul_add(b[i], sum))
 }
 
+/// Mean squares of the coefficients of chosen spectra [k]; 0 of none.
+pub(super) fn mean_squares(coeff_sk: &[f64], is_chosen_s: &[bool], k: usize) -> Vec<f64> {
+    let mut sum_k = vec![0.0; k];
+    let mut n = 0.0;
+    for (c_k, _) in coeff_sk.chunks_exact(k).zip(is_chosen_s).filter(|&(_, &is_chosen)| is_chosen) {
+        sum_k.iter_mut().zip(c_k).for_each(|(sum, &c)| *sum += c * c);
+        n += 1.0;
+    }
+    sum_k.into_iter().map(|sum: f64| sum / f64::max(n, 1.0)).collect()
+}
+
+/// What the mean squares of chosen spectra would be, were the coefficients normal with their median square [k].
+pub(super) fn median_squares(coeff_sk: &[f64], is_chosen_s: &[bool], k: usize) -> Vec<f64> {
+    /// Median of χ² of one degree of freedom.
+    const MEDIAN_CHI2: f64 = 0.454_936_423_119_572_8;
+    let median = |j: usize| {
+        let chosen = coeff_sk.chunks_exact(k).zip(is_chosen_s).filter(|&(_, &is_chosen)| is_chosen);
+        let mut square_s: Vec<f64> = chosen.map(|(c_k, _)| c_k[j] * c_k[j]).collect();
+        square_s.sort_unstable_by(f64::total_cmp);
+        square_s.get(square_s.len() / 2).map_or(0.0, |square| square / MEDIAN_CHI2)
+    };
+    (0..k).map(median).collect()
+}
+
 /// Axes of the second moments of the coefficients [s, k], one per row, by descending moment.
 pub(super) fn principal_axes(coeff_sk: &[f64], k: usize) -> Vec<f64> {
     let mut moment = vec![0.0; k * k];

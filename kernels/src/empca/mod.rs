@@ -41,9 +41,9 @@ pub struct Settings {
     pub mean_iterations: usize,
     /// Least relative change of χ² from one iteration to the next.
     pub tolerance: f64,
-    /// Spectra that determine less than this share of the least constrained component are left out of
-    /// the axes and of the standard deviations: their coefficients are mostly error.
-    pub min_constraint: f64,
+    /// Spectra of which a coefficient's variance is more than this share of its mean square over the
+    /// sample are left out of the axes and of the standard deviations: they are mostly error.
+    pub max_variance: f64,
     /// Seed of the start.
     pub seed: u64,
 }
@@ -56,7 +56,7 @@ impl Default for Settings {
             max_iterations: 50,
             mean_iterations: 20,
             tolerance: 1e-4,
-            min_constraint: 1e-3,
+            max_variance: 1.0,
             seed: 1,
         }
     }
@@ -140,9 +140,9 @@ fn check_settings(settings: &Settings, n_spectra: usize) -> Result<(), KernelErr
     if settings.max_iterations == 0 || settings.mean_iterations == 0 {
         return refuse("no iterations are allowed".to_owned());
     }
-    if !(settings.tolerance >= 0.0 && settings.min_constraint >= 0.0) {
-        let (tolerance, least) = (settings.tolerance, settings.min_constraint);
-        return refuse(format!("tolerance {tolerance} or least constraint {least} is negative"));
+    if !(settings.tolerance >= 0.0 && settings.max_variance > 0.0) {
+        let (tolerance, most) = (settings.tolerance, settings.max_variance);
+        return refuse(format!("tolerance {tolerance} is negative, or largest variance {most} not positive"));
     }
     Ok(())
 }
@@ -300,29 +300,45 @@ fn rotate_to_axes<B: Backend>(
 }
 
 /// The coefficients of the spectra that determine them well enough [s, k].
+///
+/// Which those are depends on the mean squares, and these on which: repeated from medians, which the
+/// badly determined ones move little, until it stands still.
 fn used_coefficients<B: Backend>(
     dev: &B,
     projection: &Projection<B>,
     settings: &Settings,
 ) -> Result<Vec<f64>, KernelError> {
+    /// It settles within three or four rounds; a cycle must end too.
+    const ROUNDS: usize = 20;
     let k = settings.components;
-    let constraint_s = dev.download(&projection.constraint_s)?;
-    let is_used = |constraint: f32| constraint > 0.0 && f64::from(constraint) >= settings.min_constraint;
-    let n_used = constraint_s.iter().filter(|&&constraint| is_used(constraint)).count();
+    let wide = |values: Vec<f32>| -> Vec<f64> { values.into_iter().map(f64::from).collect() };
+    let coeff_sk = wide(dev.download(&projection.coeff_sk)?);
+    let variance_sk = wide(dev.download(&projection.variance_sk)?);
+    let is_solved_s: Vec<bool> =
+        dev.download(&projection.constraint_s)?.iter().map(|&constraint| constraint > 0.0).collect();
+    let mut square_k = axes::median_squares(&coeff_sk, &is_solved_s, k);
+    let mut is_used_s = Vec::new();
+    for _ in 0..ROUNDS {
+        let is_known = |(&is_solved, variance_k): (&bool, &[f64])| {
+            let known = |(variance, square): (&f64, &f64)| *variance <= settings.max_variance * square;
+            is_solved && variance_k.iter().zip(&square_k).all(known)
+        };
+        let now: Vec<bool> = is_solved_s.iter().zip(variance_sk.chunks_exact(k)).map(is_known).collect();
+        if now == is_used_s {
+            break;
+        }
+        is_used_s = now;
+        square_k = axes::mean_squares(&coeff_sk, &is_used_s, k);
+    }
+    let n_used = is_used_s.iter().filter(|&&is_used| is_used).count();
     if n_used <= k {
         return refuse(format!(
             "{n_used} of {} spectra determine all {k} components: give more spectra or ask for fewer",
-            constraint_s.len()
+            is_used_s.len()
         ));
     }
-    let coeff_sk = dev.download(&projection.coeff_sk)?;
-    let rows = coeff_sk.chunks_exact(k).zip(&constraint_s);
-    Ok(rows
-        .filter(|&(_, &constraint)| is_used(constraint))
-        .flat_map(|(c_k, _)| c_k)
-        .copied()
-        .map(f64::from)
-        .collect())
+    let rows = coeff_sk.chunks_exact(k).zip(&is_used_s);
+    Ok(rows.filter(|&(_, &is_used)| is_used).flat_map(|(c_k, _)| c_k).copied().collect())
 }
 
 /// Σ of the gains up to each component over Σ w x².

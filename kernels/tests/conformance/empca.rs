@@ -243,7 +243,7 @@ pub(crate) fn senseless_settings_are_refused<B: Backend>(dev: &B) {
         Settings { max_iterations: 0, ..good.clone() },
         Settings { mean_iterations: 0, ..good.clone() },
         Settings { tolerance: f64::NAN, ..good.clone() },
-        Settings { min_constraint: -1.0, ..good.clone() },
+        Settings { max_variance: -1.0, ..good.clone() },
     ] {
         let ours = fit_basis(dev, &spectra.upload(dev), &bad);
         assert!(matches!(ours, Err(KernelError::Domain { .. })), "{bad:?}");

@@ -85,6 +85,8 @@ fn join(
     let production = files.iter().find_map(|file| file.production.clone());
     let (survey, program) = match &unit {
         UnitId::Healpix { survey, program, .. } => (Some(survey.clone()), Some(program.clone())),
+        // No file is a model's.
+        UnitId::Model { .. } => (None, None),
         UnitId::Tile { tileid, .. } => tables.look_up(*tileid, production.as_ref())?,
     };
     let faults: Vec<String> = files.iter().filter_map(|file| file.fault.clone()).collect();

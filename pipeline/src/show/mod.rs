@@ -10,6 +10,7 @@ mod gather;
 mod label;
 mod paint;
 mod scene;
+mod similar;
 mod spectrum;
 mod trace;
 mod window;
@@ -27,6 +28,7 @@ use font::Font;
 use gather::Target;
 use paint::Format;
 use scene::{HEIGHT, Ink, Scene, Text, WIDTH};
+pub(crate) use similar::{Seen, draw_similar};
 
 /// Draws the target that was asked for and says what was drawn.
 ///

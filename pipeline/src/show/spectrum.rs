@@ -38,7 +38,7 @@ pub(super) fn draw(scene: &mut Scene, target: &Target, font: &Font, bottom: f64)
     let y = light_limits(target, &smoothed);
     let whole = Frame { left: LEFT, right: RIGHT, top: TOP, bottom, x, y };
 
-    let lines = lines_in_range(target, &whole);
+    let lines = target.z.map_or_else(Vec::new, |z| lines_in_range(z, &whole));
     let bands = measured_bands(target, &whole, font);
     let strip = 2.0 * STRIP_ROW + LANE_GAP;
     let data =
@@ -120,7 +120,7 @@ fn draw_cut_peaks(scene: &mut Scene, target: &Target, smoothed: &[Option<Smooth>
 }
 
 /// An emission line on the panel.
-struct LineMark {
+pub(super) struct LineMark {
     across: f64,
     /// Blended lines have none: their group carries it.
     name: Option<String>,
@@ -129,8 +129,7 @@ struct LineMark {
 }
 
 /// Lines within the spectrum at the target's redshift, by wavelength; none without a redshift.
-fn lines_in_range(target: &Target, frame: &Frame) -> Vec<LineMark> {
-    let Some(z) = target.z else { return Vec::new() };
+pub(super) fn lines_in_range(z: f64, frame: &Frame) -> Vec<LineMark> {
     let mut lines = constants::lines();
     lines.sort_by(|a, b| a.wave_aa.total_cmp(&b.wave_aa));
     let mark = |line: &Line| {
@@ -153,14 +152,14 @@ pub(super) fn short_name(label: &str) -> String {
 }
 
 /// Room for names that read upwards, and for the leaders below them.
-fn names_height(lines: &[LineMark], font: &Font) -> f64 {
+pub(super) fn names_height(lines: &[LineMark], font: &Font) -> f64 {
     const LEADER: f64 = 34.0;
     let names = lines.iter().filter_map(|line| line.name.as_deref());
     let longest = names.map(|name| font.room(name, SMALL)).fold(0.0, f64::max);
     if longest > 0.0 { longest + LEADER } else { 0.0 }
 }
 
-fn draw_lines(scene: &mut Scene, lines: &[LineMark], data: &Frame) {
+pub(super) fn draw_lines(scene: &mut Scene, lines: &[LineMark], data: &Frame) {
     const LEADER: f64 = 16.0;
     const ROOM: f64 = 15.0;
     let named: Vec<(&LineMark, &String)> =

@@ -1,6 +1,7 @@
 //! Where results become visible: written aside, synced, renamed.
 
 mod parquet;
+pub(crate) mod postgres;
 
 pub(crate) use parquet::{Footer, TableWriter, WrittenFile};
 
@@ -57,6 +58,19 @@ fn write_aside(temporary_folder: &Path, path: &Path, bytes: &[u8]) -> Result<()>
     file.write_all(bytes).map_err(fail)?;
     file.as_file().sync_all().map_err(fail)?;
     publish(file, path)
+}
+
+/// Removes an output that its stage no longer vouches for, where it is there.
+///
+/// # Errors
+/// Where the disk refuses.
+pub(crate) fn remove_stale(path: &Path) -> Result<()> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Io { what: "cannot remove a stale output".to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Renames a finished temporary file to its place, readable by all.

@@ -162,10 +162,16 @@ fn properties(table: &Table, footer: Footer) -> WriterProperties {
     for field in &table.fields {
         let path = match field.kind {
             Kind::Float32 | Kind::Float64 => ColumnPath::from(field.name.as_str()),
-            Kind::Float32List(_) => {
+            Kind::Float32List(_) | Kind::Vector(_) => {
                 ColumnPath::new(vec![field.name.clone(), "list".to_owned(), "item".to_owned()])
             }
-            Kind::Text | Kind::Int16 | Kind::Int32 | Kind::Int64 => continue,
+            Kind::Text
+            | Kind::Bool
+            | Kind::Int16
+            | Kind::Int32
+            | Kind::Int64
+            | Kind::Json
+            | Kind::Timestamp => continue,
         };
         builder = builder
             .set_column_dictionary_enabled(path.clone(), false)

@@ -6,6 +6,7 @@ use specmill::config::{DigestSetting, Input, RunFile};
 use specmill::inventory::{Digest, DigestCache, Inventory, Request};
 use specmill::observe::Progress;
 use specmill::plan::{Overrides, Plan};
+use specmill::stage::Stage;
 use specmill::stages;
 use specmill::unit::UnitId;
 use specmill_kernels::Cpu;
@@ -32,7 +33,7 @@ impl Run {
         run_file.output.folder = folder.path().to_owned();
         let plan = Plan::resolve(run_file, &Overrides::default()).unwrap();
         let inventory = stages::inventory::run(&plan).unwrap();
-        stages::extract::run(&Cpu::new(0).unwrap(), &plan, &inventory, &Progress::new()).unwrap();
+        stages::extract::run(&Cpu::new(0).unwrap(), &plan, &inventory, &Progress::new(Stage::Extract)).unwrap();
         Self { plan, folder }
     }
 

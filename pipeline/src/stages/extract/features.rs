@@ -57,7 +57,7 @@ fn put_identity(columns: &mut Columns, plan: &Plan, unit: &UnitContext, rows: Ra
     let input = &unit.input;
     let same_text = |text: Option<String>| std::iter::repeat_n(text, n);
     columns.text("unit", same_text(Some(input.id.to_string())));
-    columns.text("specprod", same_text(Some(input.id.specprod().to_owned())));
+    columns.text("specprod", same_text(input.id.specprod().map(str::to_owned)));
     columns.text("stage_hash", same_text(Some(plan.extract_hash.clone())));
     columns.text("coadd_sha256", same_text(input.coadd_sha256().map(str::to_owned)));
     columns.int32("row", rows.map(|row| Some(row_number(row))));
@@ -76,6 +76,8 @@ fn put_identity(columns: &mut Columns, plan: &Plan, unit: &UnitContext, rows: Ra
             columns.put("petal", Arc::new(petal));
             columns.int32("night", std::iter::repeat_n(i32::try_from(*night).ok(), n));
         }
+        // No coadd is a model's.
+        UnitId::Model { .. } => {}
     }
 }
 

@@ -31,8 +31,10 @@ use crate::observe::Progress;
 use crate::plan::Plan;
 use crate::sink::remove_partial;
 use crate::stage::Stage;
+use crate::stages::{StageReport, StepSeconds};
 
 use measure::{Measured, Tables, measure_batch};
+pub(crate) use output::output_path;
 use output::{Ending, UnitOutput};
 use target::Rules;
 use unit::{UnitContext, UnitInput};
@@ -40,28 +42,6 @@ pub(crate) use windows::median_width_aa;
 
 /// Batches in flight between two steps of a lane.
 const CHANNEL_BATCHES: usize = 2;
-
-/// What the stage did.
-#[derive(Debug, Default)]
-pub struct ExtractReport {
-    /// Accounts written by this run.
-    pub written: Vec<LedgerRow>,
-    /// Units that an earlier run had settled under the same settings and inputs.
-    pub settled: usize,
-    /// Seconds spent per step, summed over lanes.
-    pub seconds: StepSeconds,
-}
-
-/// Where the time went.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct StepSeconds {
-    /// Reading FITS.
-    pub read: f64,
-    /// Computing.
-    pub compute: f64,
-    /// Encoding and writing Parquet.
-    pub write: f64,
-}
 
 /// From reader to computer.
 enum Read {
@@ -101,13 +81,13 @@ pub fn run<B: Backend>(
     plan: &Plan,
     inventory: &Inventory,
     progress: &Progress,
-) -> Result<ExtractReport> {
+) -> Result<StageReport> {
     remove_partial(&plan.folder)?;
     let tables = tables(plan)?;
     let catalog = catalog(plan)?;
     let ledger = Ledger::of_run(&plan.folder);
     let mut units = Vec::new();
-    let mut report = ExtractReport::default();
+    let mut report = StageReport::default();
     for entry in &inventory.entries {
         let Some(input) = UnitInput::new(entry, &plan.run_file.input.root) else { continue };
         let row = ledger.read(Stage::Extract, &input.id)?;
@@ -142,9 +122,7 @@ pub fn run<B: Backend>(
     for result in results {
         let (rows, seconds) = result?;
         report.written.extend(rows);
-        report.seconds.read += seconds.read;
-        report.seconds.compute += seconds.compute;
-        report.seconds.write += seconds.write;
+        report.seconds.add(seconds);
     }
     report.written.sort_by(|a, b| a.unit.cmp(&b.unit));
     progress.finish();
@@ -379,7 +357,5 @@ fn report_row(row: LedgerRow) -> LedgerRow {
 
 /// Where the features of a unit stand.
 pub fn features_path(run_folder: &Path, unit: &crate::unit::UnitId) -> std::path::PathBuf {
-    let mut path = run_folder.join("features").join(unit.relative_path()).into_os_string();
-    path.push(".parquet");
-    path.into()
+    run_folder.join(output_path(None, unit))
 }

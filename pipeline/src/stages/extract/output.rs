@@ -6,10 +6,10 @@ use std::time::Instant;
 use specmill_schemas::{Table, features, spectra};
 
 use crate::class::Class;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ledger::{FileRecord, Ledger, LedgerRow, RowCounts, State};
 use crate::plan::Plan;
-use crate::sink::{Footer, TableWriter, WrittenFile};
+use crate::sink::{self, Footer, TableWriter, WrittenFile};
 use crate::stage::Stage;
 use crate::unit::UnitId;
 
@@ -189,7 +189,7 @@ impl<'a> UnitOutput<'a> {
 }
 
 /// Where a unit's features, or its spectra of a class, stand in the run folder.
-fn output_path(class: Option<Class>, unit: &UnitId) -> PathBuf {
+pub(crate) fn output_path(class: Option<Class>, unit: &UnitId) -> PathBuf {
     let folder =
         class.map_or_else(|| PathBuf::from("features"), |class| Path::new("spectra").join(class.name()));
     let mut path = folder.join(unit.relative_path()).into_os_string();
@@ -204,12 +204,7 @@ fn remove_stale(unit: &UnitId, outputs: &[FileRecord], run_folder: &Path) -> Res
         if outputs.iter().any(|new| Path::new(&new.path) == path) {
             continue;
         }
-        match fs_err::remove_file(run_folder.join(path)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::Io { what: "cannot remove a stale output".to_owned(), source: error });
-            }
-            _ => {}
-        }
+        sink::remove_stale(&run_folder.join(path))?;
     }
     Ok(())
 }

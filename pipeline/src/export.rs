@@ -1,0 +1,154 @@
+//! `export`: a table of the database as a Parquet or CSV file.
+
+mod csv;
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use specmill_schemas::relational::{Relation, relation, relations};
+use tempfile::NamedTempFile;
+
+use crate::cli::ExportArgs;
+use crate::config::{Environment, RunFile};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::filter::Filter;
+use crate::run::print;
+use crate::sink::postgres::Database;
+use crate::sink::postgres::export::{Fault, Shape, columns, resolve, stream};
+use crate::sink::publish;
+
+use csv::CsvWriter;
+
+/// Bounds what the Parquet writer holds back.
+const ROWS_PER_GROUP: usize = 32_768;
+
+/// Carries out `export`.
+///
+/// # Errors
+/// Where the table, the filter or the file's name is not right, the database cannot be asked, or the disk refuses;
+/// then no file is left.
+pub(crate) fn run(args: &ExportArgs, environment: &Environment) -> Result<Exit> {
+    let run_file = RunFile::read(&args.run_file)?;
+    let folder = args.run_folder.clone().unwrap_or(run_file.output.folder);
+    let format = Format::of(&args.out)?;
+    let relation = find(&args.table)?;
+    let filter = args
+        .filter
+        .as_deref()
+        .map(|text| Filter::parse(text, &columns(&relation)))
+        .transpose()
+        .map_err(|error| wrong("--where", error.to_string()))?;
+    let database = Database::open(environment, &folder)?;
+    let rows = write(&database, &relation, filter.as_ref(), format, &args.out)?;
+    print(&format!("wrote {rows} rows of {} to {}\n", args.table, args.out.display()))?;
+    Ok(Exit::Complete)
+}
+
+fn wrong(setting: &str, problem: impl Into<String>) -> Error {
+    Error::Setting { setting: setting.to_owned(), problem: problem.into() }
+}
+
+fn find(name: &str) -> Result<Relation> {
+    relation(name).ok_or_else(|| {
+        let names: Vec<String> = relations().iter().map(Relation::full_name).collect();
+        wrong("TABLE", format!("`{name}` is not one of {}", names.join(", ")))
+    })
+}
+
+/// What the file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Parquet,
+    Csv,
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("parquet") => Ok(Self::Parquet),
+            Some("csv") => Ok(Self::Csv),
+            _ => Err(wrong("--out", format!("{} ends neither in .parquet nor in .csv", path.display()))),
+        }
+    }
+}
+
+/// A file being written, aside.
+enum Writer {
+    Parquet(Box<ArrowWriter<File>>),
+    Csv(CsvWriter<BufWriter<File>>),
+}
+
+fn write(
+    database: &Database,
+    relation: &Relation,
+    filter: Option<&Filter>,
+    format: Format,
+    out: &Path,
+) -> Result<u64> {
+    let cannot = || Error::io(format!("cannot write {}", out.display()));
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let shape = resolve(database, relation, filter).map_err(Box::new)?;
+    let aside = NamedTempFile::new_in(folder).map_err(cannot())?;
+    let file = aside.reopen().map_err(cannot())?;
+    let mut writer = Writer::new(format, file, &shape, out)?;
+    let rows = stream(database, relation, filter, &shape, &mut |batch| writer.append(batch, out))
+        .map_err(|fault| explain(fault, out))?;
+    writer.finish(out)?;
+    aside.as_file().sync_all().map_err(cannot())?;
+    publish(aside, out)?;
+    Ok(rows)
+}
+
+fn explain(fault: Fault<Error>, out: &Path) -> Error {
+    match fault {
+        Fault::Database(error) => Error::from(Box::new(error)),
+        Fault::Batch(source) => Error::Batch { path: out.to_owned(), source: Box::new(source) },
+        Fault::Taker(error) => error,
+    }
+}
+
+impl Writer {
+    fn new(format: Format, file: File, shape: &Shape, out: &Path) -> Result<Self> {
+        if format == Format::Csv {
+            let writer = CsvWriter::begin(BufWriter::new(file), &shape.table);
+            return writer.map(Self::Csv).map_err(Error::io(format!("cannot write {}", out.display())));
+        }
+        let properties = WriterProperties::builder()
+            .set_created_by(format!("specmill {}", env!("CARGO_PKG_VERSION")))
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
+            .build();
+        ArrowWriter::try_new(file, Arc::clone(&shape.schema), Some(properties))
+            .map(|writer| Self::Parquet(Box::new(writer)))
+            .map_err(|source| parquet_error(out, source))
+    }
+
+    fn append(&mut self, batch: &RecordBatch, out: &Path) -> Result<()> {
+        match self {
+            Self::Parquet(writer) => writer.write(batch).map_err(|source| parquet_error(out, source)),
+            Self::Csv(writer) => {
+                writer.append(batch).map_err(Error::io(format!("cannot write {}", out.display())))
+            }
+        }
+    }
+
+    fn finish(self, out: &Path) -> Result<()> {
+        match self {
+            Self::Parquet(writer) => writer.close().map(|_| ()).map_err(|source| parquet_error(out, source)),
+            Self::Csv(writer) => {
+                writer.finish().map_err(Error::io(format!("cannot write {}", out.display())))
+            }
+        }
+    }
+}
+
+fn parquet_error(path: &Path, source: parquet::errors::ParquetError) -> Error {
+    Error::Parquet { path: path.to_owned(), source: Box::new(source) }
+}

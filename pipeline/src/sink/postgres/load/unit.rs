@@ -1,0 +1,208 @@
+//! One unit's transaction: what changed goes, what is new comes, or nothing happens at all.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::Row;
+
+use super::part::{Copied, Source};
+use super::wanted::{Dataset, Part, Work};
+use super::{Database, Fault, Shop, accounts};
+use crate::sink::postgres::DatabaseError;
+
+/// How a unit's load ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ending {
+    /// The database held all of it already.
+    Settled {
+        /// Rows it holds.
+        rows: u64,
+    },
+    /// The database holds all of it now.
+    Loaded(Copied),
+    /// Another loader is at it.
+    Busy,
+}
+
+/// Whether to wait for another loader that is at the same unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Leave it for later.
+    None,
+    /// Wait.
+    Wait,
+}
+
+/// What `ops.load` knows of one part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Loaded {
+    sha256: String,
+    stage_hash: String,
+    pub(super) rows: u64,
+    /// The name of its model, where it has one that is known.
+    model: Option<String>,
+}
+
+/// By dataset and model hash.
+pub(super) type LoadedParts = BTreeMap<(String, String), Loaded>;
+
+const LOADED: &str = "SELECT l.dataset, l.model_hash, l.sha256, l.stage_hash, l.rows, m.name \
+                      FROM ops.load l LEFT JOIN ml.models m USING (model_hash) WHERE l.unit = $1";
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('specmill load ' || $1, 0))";
+const TRY_LOCK: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended('specmill load ' || $1, 0))";
+
+/// Loads a unit of features and embeddings.
+///
+/// # Errors
+/// Where a file or a row is at fault, or the database refuses or is lost: then the database holds what it held.
+pub(super) fn load(
+    database: &Database,
+    shop: &Shop<'_>,
+    work: &Work,
+    patience: Patience,
+) -> Result<Ending, Fault> {
+    if let Some(rows) = settled(database, shop, work)? {
+        return Ok(Ending::Settled { rows });
+    }
+    in_transaction(database, || {
+        if !lock(database, work, patience)? {
+            return Ok(Ending::Busy);
+        }
+        // Another loader may have been here since.
+        if let Some(rows) = settled(database, shop, work)? {
+            return Ok(Ending::Settled { rows });
+        }
+        replace_parts(database, shop, work).map(Ending::Loaded)
+    })
+}
+
+/// Carries out `body` in a transaction, which is undone where `body` fails.
+pub(super) fn in_transaction<T>(
+    database: &Database,
+    body: impl FnOnce() -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    database.batch("beginning a transaction", "BEGIN")?;
+    let outcome = body();
+    let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    match (outcome, database.batch("ending a transaction", end)) {
+        (Ok(value), Ok(())) => Ok(value),
+        (Ok(_), Err(error)) => Err(error.into()),
+        // Over a lost connection nothing has to be undone.
+        (Err(fault), _) => Err(fault),
+    }
+}
+
+/// Takes the unit for this transaction; false where another loader has it.
+///
+/// # Errors
+/// Where the database is lost.
+pub(super) fn lock(database: &Database, work: &Work, patience: Patience) -> Result<bool, Fault> {
+    let doing = "waiting for another loader";
+    let unit = work.unit.to_string();
+    if patience == Patience::Wait {
+        database.query_one(doing, LOCK, &[&unit])?;
+        return Ok(true);
+    }
+    Ok(database.query_one(doing, TRY_LOCK, &[&unit])?.get(0))
+}
+
+/// Rows that the database holds of the unit, where it holds exactly what it should.
+fn settled(database: &Database, shop: &Shop<'_>, work: &Work) -> Result<Option<u64>, Fault> {
+    let loaded = loaded_parts(database, work)?;
+    let is_settled = stale(&loaded, shop, work).is_empty()
+        && work.parts.iter().all(|part| stands(&loaded, part))
+        && accounts::stand(database, work)?;
+    Ok(is_settled.then(|| work.parts.iter().filter_map(|part| loaded.get(&key(part))).map(|l| l.rows).sum()))
+}
+
+/// What the database holds of a unit.
+///
+/// # Errors
+/// Where the database refuses or is lost.
+pub(super) fn loaded_parts(database: &Database, work: &Work) -> Result<LoadedParts, DatabaseError> {
+    let rows = database.query("reading what is loaded", LOADED, &[&work.unit.to_string()])?;
+    let part = |row: &Row| {
+        let loaded = Loaded {
+            sha256: row.get("sha256"),
+            stage_hash: row.get("stage_hash"),
+            rows: u64::try_from(row.get::<_, i64>("rows")).unwrap_or(0),
+            model: row.get("name"),
+        };
+        ((row.get("dataset"), row.get("model_hash")), loaded)
+    };
+    Ok(rows.iter().map(part).collect())
+}
+
+fn key(part: &Part) -> (String, String) {
+    (part.dataset.sql_table().to_owned(), part.model_hash().to_owned())
+}
+
+/// Whether the database holds a part as it should be.
+pub(super) fn stands(loaded: &LoadedParts, part: &Part) -> bool {
+    loaded.get(&key(part)).is_some_and(|loaded| {
+        Some(&loaded.sha256) == part.file.sha256.as_ref() && loaded.stage_hash == part.stage_hash
+    })
+}
+
+/// Parts that the database holds and the run folder does not have: vanished, or of a model that this run has
+/// fitted anew. Those of models that this run knows nothing of are another run's.
+fn stale(loaded: &LoadedParts, shop: &Shop<'_>, work: &Work) -> Vec<(Dataset, String)> {
+    let is_ours = |loaded: &Loaded| {
+        loaded.model.as_ref().is_none_or(|name| shop.plan.models.iter().any(|model| model.name == *name))
+    };
+    loaded
+        .iter()
+        .filter(|(found, loaded)| is_ours(loaded) && !work.parts.iter().any(|part| key(part) == **found))
+        .filter_map(|((dataset, model_hash), _)| {
+            let dataset =
+                [Dataset::Features, Dataset::Embeddings].into_iter().find(|d| d.sql_table() == dataset)?;
+            Some((dataset, model_hash.clone()))
+        })
+        .collect()
+}
+
+fn replace_parts(database: &Database, shop: &Shop<'_>, work: &Work) -> Result<Copied, Fault> {
+    let loaded = loaded_parts(database, work)?;
+    for (dataset, model_hash) in stale(&loaded, shop, work) {
+        delete(database, work, dataset, &model_hash)?;
+    }
+    let mut total = Copied::default();
+    for part in &work.parts {
+        if stands(&loaded, part) {
+            total.rows += loaded.get(&key(part)).map_or(0, |loaded| loaded.rows);
+            continue;
+        }
+        let source = Source::open(&shop.plan.folder, &work.unit, part)?;
+        if loaded.contains_key(&key(part)) {
+            delete(database, work, part.dataset, part.model_hash())?;
+        }
+        let share = shop.wal.take(source.wal_bytes());
+        let copied = source.copy_into(database, part.dataset.sql_table())?;
+        drop(share);
+        accounts::insert_part(database, work, part, copied.rows)?;
+        total.rows += copied.rows;
+        total.read_seconds += copied.read_seconds;
+        total.seconds += copied.seconds;
+    }
+    accounts::replace(database, work)?;
+    Ok(total)
+}
+
+/// Removes a part with its account.
+fn delete(database: &Database, work: &Work, dataset: Dataset, model_hash: &str) -> Result<(), Fault> {
+    let unit = work.unit.to_string();
+    let doing = format!("removing old rows of {unit}");
+    match dataset {
+        Dataset::Features => {
+            database.execute(&doing, "DELETE FROM spectra.features WHERE unit = $1", &[&unit])?
+        }
+        Dataset::Embeddings => database.execute(
+            &doing,
+            "DELETE FROM ml.embeddings WHERE unit = $1 AND model_hash = $2",
+            &[&unit, &model_hash],
+        )?,
+        // A model's results are replaced as whole partitions.
+        Dataset::Models | Dataset::Neighbors | Dataset::Scores => 0,
+    };
+    accounts::remove_part(database, work, dataset, model_hash)?;
+    Ok(())
+}
