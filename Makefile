@@ -10,18 +10,33 @@ WITH_TOOLS = tools=$$(scripts/setup.sh); eval "$$tools"
 # Where there is a PostgreSQL, a database test that skips itself fails.
 WITH_POSTGRES = export SPECMILL_REQUIRE_POSTGRES="$${SPECMILL_REQUIRE_POSTGRES:-$${SPECMILL_POSTGRES:+1}}"
 
-.PHONY: demo test lint dictionary sql samples bench bench-peers golden
+.PHONY: demo demo-database test lint dictionary sql samples bench bench-peers golden
 
-# From simulated and sample coadds to Parquet, with the account of every target and one picture.
+# From simulated and sample coadds to Parquet and PostgreSQL, with the account of every target and two pictures.
 demo:
 	@$(WITH_TOOLS); cargo build --release --locked -p specmill
+	@$(SPECMILL) db stop jobs/runs/demo.toml >/dev/null
 	@rm -rf demo-run/sim && $(SPECMILL) simulate --out demo-run/sim --targets 2000 --targets-per-unit 125 \
 		--release dr1 --release dr2 --grouping both
+	@cp -r data-samples/spectro/redux/fuji demo-run/sim/spectro/redux/
 	@echo; echo "== the sample files of data-samples/ =="
 	@$(SPECMILL) run jobs/runs/samples.toml
 	@$(SPECMILL) show jobs/runs/samples.toml --target $$(cat data-samples/show-target) --out demo-run/target.png
-	@echo; echo "== the simulated release =="
+	@echo; echo "== the simulated release, and the sample files of fuji =="
 	@$(SPECMILL) run jobs/runs/demo.toml
+	@$(WITH_TOOLS); if [ -n "$${SPECMILL_POSTGRES:-}$${DATABASE_URL:-}" ]; then $(MAKE) --no-print-directory demo-database; \
+		else echo "left out: loading and similar, which need PostgreSQL with pgvector (see above)"; fi
+
+# The demo's second half: load, index, and ask what looks like a quasar of the sample files.
+demo-database:
+	@echo; echo "== the database =="
+	@[ -n "$${DATABASE_URL:-}" ] || $(SPECMILL) db start jobs/runs/demo.toml
+	@$(SPECMILL) db migrate jobs/runs/demo.toml
+	@$(SPECMILL) db load jobs/runs/demo.toml
+	@$(SPECMILL) db index jobs/runs/demo.toml
+	@echo; echo "== what looks like it? =="
+	@$(SPECMILL) similar jobs/runs/demo.toml --target $$(cat data-samples/similar-target) --out demo-run/similar.png
+	@[ -n "$${DATABASE_URL:-}" ] || $(SPECMILL) db stop jobs/runs/demo.toml
 
 test:
 	@$(WITH_TOOLS); $(WITH_POSTGRES); cargo test --locked --workspace

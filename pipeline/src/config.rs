@@ -384,14 +384,15 @@ impl Default for Grids {
 
 impl Default for Models {
     fn default() -> Self {
-        let model = |name: &str, smooth_pixels| ModelSetting {
+        let model = |name: &str, components, smooth_pixels| ModelSetting {
             name: name.to_owned(),
             folder: PathBuf::new(),
-            components: 10,
+            components,
             smooth_pixels,
         };
+        // Each galaxy covers its own half of the grid: more components are known too badly in too many of them.
         // A broad-line spectrum has nothing narrower than the filter; a galaxy's lines are 2 to 5 pixels.
-        Self { galaxy: model("galaxy-empca", 5), qso: model("qso-empca", 15) }
+        Self { galaxy: model("galaxy-empca", 5, 5), qso: model("qso-empca", 10, 15) }
     }
 }
 

@@ -71,6 +71,36 @@ fn a_migrated_database_is_what_the_definitions_say() {
 }
 
 #[test]
+fn check_says_what_is_loaded_by_table_and_stage_hash_and_how_models_are_indexed() {
+    let Some(database) = TestDatabase::migrated() else { return };
+    let check = || {
+        let outcome = database.specmill(&["db", "check"]);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        outcome.stdout
+    };
+    assert!(check().contains("loaded      nothing yet\n"));
+    database.session().run(
+        "INSERT INTO ops.load SELECT 'spectra.features', '', 'u' || n, 's', 'aaaabbbbccccdddd', 100 FROM generate_series(1, 3) n; \
+         INSERT INTO ops.load VALUES ('spectra.features', '', 'v', 's', 'eeeebbbbccccdddd', 5); \
+         INSERT INTO ops.load VALUES ('ml.embeddings', '1111222233334444', 'u1', 's', 'aaaa', 90); \
+         INSERT INTO ml.models VALUES ('1111222233334444', 'qso', 1, 'QSO', 'empca', 10, 100, 3, 1e-4, 's', NULL, '{}', ''); \
+         INSERT INTO ml.models VALUES ('5555222233334444', 'galaxy', 1, 'GALAXY', 'empca', 8, 100, 3, 1e-4, 's', NULL, '{}', ''); \
+         INSERT INTO ml.vector_index VALUES ('i', '1111222233334444', 'l2', 'hnsw', '{}', 1, 1); \
+         INSERT INTO ml.recall VALUES ('i', 40, 10, 0.95, 100, 1), ('i', 100, 10, 0.9912, 100, 2), ('i', 200, 10, 0.9912, 100, 4)",
+    );
+    let said = check();
+    for line in [
+        "    spectra.features          300 rows, 3 units under aaaabbbbcccc\n",
+        "    spectra.features            5 rows, 1 units under eeeebbbbcccc\n",
+        "    ml.embeddings              90 rows, 1 units under aaaa of model 111122223333\n",
+        "  model       galaxy (555522223333), GALAXY, dimension 8; no vector index (`specmill db index`)\n",
+        "  model       qso (111122223333), QSO, dimension 10; hnsw l2 (recall 0.9912 at ef_search 100)\n",
+    ] {
+        assert!(said.contains(line), "{line}{said}");
+    }
+}
+
+#[test]
 fn who_may_not_prepare_the_database_learns_what_the_administrator_must_run() {
     let Some(database) = TestDatabase::empty() else { return };
     let login = format!("{}_plain", database.name);
