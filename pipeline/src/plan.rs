@@ -374,8 +374,8 @@ fn check_fit(key: &str, model: &ModelSetting) -> Result<()> {
     if !(1..=MAX_COMPONENTS).contains(&model.components) {
         return Err(setting(key, format!("components must lie between 1 and {MAX_COMPONENTS}")));
     }
-    if model.smooth_pixels != 0 && (model.smooth_pixels % 2 == 0 || !(5..=101).contains(&model.smooth_pixels))
-    {
+    let is_window = |pixels: usize| !pixels.is_multiple_of(2) && (5..=101).contains(&pixels);
+    if model.smooth_pixels != 0 && !is_window(model.smooth_pixels) {
         return Err(setting(key, "smooth_pixels must be 0, or odd and between 5 and 101"));
     }
     Ok(())
@@ -395,10 +395,11 @@ fn check_embedding(run_file: &RunFile) -> Result<()> {
             "needs tolerance > 0, a finite min_snr, min_good_fraction from 0 to 1",
         ));
     }
-    if !share.contains(&embed.min_good_fraction)
-        || !positive(embed.max_variance)
-        || !(embed.min_amplitude_snr.is_finite() && embed.min_amplitude_snr >= 0.0)
-    {
+    let is_level = |value: f64| value.is_finite() && value >= 0.0;
+    let sound = share.contains(&embed.min_good_fraction)
+        && positive(embed.max_variance)
+        && is_level(embed.min_amplitude_snr);
+    if !sound {
         return Err(setting(
             "embed",
             "needs min_good_fraction from 0 to 1, max_variance > 0, min_amplitude_snr >= 0",

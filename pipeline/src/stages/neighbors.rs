@@ -1,15 +1,16 @@
 //! `neighbors`: all vectors of a model → `neighbors/<model>.parquet`, `scores/<model>.parquet`.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{ArrayRef, BooleanArray, Int16Array};
+use arrow::array::{ArrayRef, BooleanArray, Float32Array, Int16Array, Int64Array, StringArray};
 use arrow::datatypes::{Float32Type, Int64Type};
 use specmill_kernels::Backend;
 use specmill_kernels::ops::nearest_neighbors::{NO_ROW, unit_vectors};
 use specmill_schemas::Table;
 use specmill_schemas::neighbors as tables;
-use std::sync::Arc;
 
 use crate::columns::Columns;
 use crate::config::Metric;
@@ -22,7 +23,7 @@ use crate::plan::Plan;
 use crate::sink::{self, Footer, TableWriter};
 use crate::stage::Stage;
 use crate::stages::upstream::{ReadyModel, as_one, extracted, model_hashes, model_unit, ready_models};
-use crate::stages::{StageReport, embed};
+use crate::stages::{StageReport, StepSeconds, embed};
 
 /// Queries searched at once: enough to keep every core busy, few enough to report progress.
 const QUERIES: usize = 8192;
@@ -81,7 +82,8 @@ pub(crate) fn run<B: Backend>(
         let vectors = Vectors::read(plan, ready, &files)?;
         report.seconds.read += started.elapsed().as_secs_f64();
         ledger.retract(Stage::Neighbors, &unit)?;
-        let row = search(dev, plan, ready, &vectors, &hash, progress, &mut report)?;
+        let search = Search { dev, plan, ready, hash: &hash, progress };
+        let row = search.run(&vectors, &mut report.seconds)?;
         let row = LedgerRow { unit, inputs, seconds: started.elapsed().as_secs_f64(), ..row };
         ledger.commit(&row)?;
         report.written.push(row);
@@ -187,71 +189,77 @@ fn memory_bytes(n: usize, d: usize, k: usize) -> u64 {
     n * (3 * 4 * d + 16 + 8 * k)
 }
 
-/// Searches, scores and writes; the row lacks what the caller knows.
-fn search<B: Backend>(
-    dev: &B,
-    plan: &Plan,
-    ready: &ReadyModel<'_>,
-    vectors: &Vectors,
-    hash: &str,
-    progress: &Progress,
-    report: &mut StageReport,
-) -> Result<LedgerRow> {
-    let (settings, n, d) = (&plan.run_file.neighbors, vectors.len(), ready.model.card.dimension);
-    let bytes = memory_bytes(n, d, settings.k);
-    tracing::info!(
-        model = ready.plan.name,
-        vectors = n,
-        memory_mb = bytes / 1_000_000,
-        gflop = (n as f64).powi(2) * 3.0 * d as f64 / 1e9,
-        "searching all pairs"
-    );
-    if crate::memory::available_bytes().is_some_and(|available| bytes > available)
-        || u32::try_from(n).is_err()
-    {
-        return Err(Error::Setting {
-            setting: "neighbors".to_owned(),
-            problem: format!("{n} vectors of {d} elements need {:.1} GB of memory", bytes as f64 / 1e9),
-        });
-    }
-    progress.start((n * settings.metrics.len()) as u64);
-    let computing = Instant::now();
-    let found: Vec<Found> = settings
-        .metrics
-        .iter()
-        .map(|&metric| Found::search(dev, vectors, d, settings.k, metric, progress))
-        .collect::<Result<_>>()?;
-    progress.finish();
-    report.seconds.compute += computing.elapsed().as_secs_f64();
-    let writing = Instant::now();
-    let outputs = vec![
-        write(plan, ready, hash, &tables::neighbors(), &found, |found, rows, columns| {
-            neighbor_columns(vectors, found, rows, columns)
-        })?,
-        write(plan, ready, hash, &tables::scores(), &found, |found, rows, columns| {
-            score_columns(vectors, found, settings.score_k, rows, columns)
-        })?,
-    ];
-    report.seconds.write += writing.elapsed().as_secs_f64();
-    let mut rows = RowCounts::new();
-    for (state, reason, count) in [(State::Done, "", n as u64), (State::Empty, "no_vector", vectors.empty)] {
-        if count > 0 {
-            rows.entry(state).or_default().insert(reason.to_owned(), count);
+/// The search of one model.
+struct Search<'a, B> {
+    dev: &'a B,
+    plan: &'a Plan,
+    ready: &'a ReadyModel<'a>,
+    hash: &'a str,
+    progress: &'a Progress,
+}
+
+impl<B: Backend> Search<'_, B> {
+    /// Searches, scores and writes; the row lacks what the caller knows.
+    fn run(&self, vectors: &Vectors, seconds: &mut StepSeconds) -> Result<LedgerRow> {
+        let Self { dev, plan, ready, hash, progress } = *self;
+        let (settings, n, d) = (&plan.run_file.neighbors, vectors.len(), ready.model.card.dimension);
+        let bytes = memory_bytes(n, d, settings.k);
+        tracing::info!(
+            model = ready.plan.name,
+            vectors = n,
+            memory_mb = bytes / 1_000_000,
+            gflop = (n as f64).powi(2) * 3.0 * d as f64 / 1e9,
+            "searching all pairs"
+        );
+        if crate::memory::available_bytes().is_some_and(|available| bytes > available)
+            || u32::try_from(n).is_err()
+        {
+            return Err(Error::Setting {
+                setting: "neighbors".to_owned(),
+                problem: format!("{n} vectors of {d} elements need {:.1} GB of memory", bytes as f64 / 1e9),
+            });
         }
+        progress.start((n * settings.metrics.len()) as u64);
+        let computing = Instant::now();
+        let found: Vec<Found> = settings
+            .metrics
+            .iter()
+            .map(|&metric| Found::search(dev, vectors, d, settings.k, metric, progress))
+            .collect::<Result<_>>()?;
+        progress.finish();
+        seconds.compute += computing.elapsed().as_secs_f64();
+        let writing = Instant::now();
+        let outputs = vec![
+            write(plan, ready, hash, &tables::neighbors(), &found, |found, rows, columns| {
+                neighbor_columns(vectors, found, rows, columns)
+            })?,
+            write(plan, ready, hash, &tables::scores(), &found, |found, rows, columns| {
+                score_columns(vectors, found, settings.score_k, rows, columns)
+            })?,
+        ];
+        seconds.write += writing.elapsed().as_secs_f64();
+        let mut rows = RowCounts::new();
+        for (state, reason, count) in
+            [(State::Done, "", n as u64), (State::Empty, "no_vector", vectors.empty)]
+        {
+            if count > 0 {
+                rows.entry(state).or_default().insert(reason.to_owned(), count);
+            }
+        }
+        Ok(LedgerRow {
+            stage: Stage::Neighbors,
+            unit: model_unit(&ready.plan.name),
+            stage_hash: hash.to_owned(),
+            state: if n > 0 { State::Done } else { State::Empty },
+            reason: (n == 0).then(|| "no spectrum has a vector".to_owned()),
+            rows_in: n as u64 + vectors.empty,
+            rows,
+            inputs: Vec::new(),
+            outputs,
+            notes: Vec::new(),
+            seconds: 0.0,
+        })
     }
-    Ok(LedgerRow {
-        stage: Stage::Neighbors,
-        unit: model_unit(&ready.plan.name),
-        stage_hash: hash.to_owned(),
-        state: if n > 0 { State::Done } else { State::Empty },
-        reason: (n == 0).then(|| "no spectrum has a vector".to_owned()),
-        rows_in: n as u64 + vectors.empty,
-        rows,
-        inputs: Vec::new(),
-        outputs,
-        notes: Vec::new(),
-        seconds: 0.0,
-    })
 }
 
 impl Found {
@@ -305,7 +313,7 @@ fn write(
     hash: &str,
     table: &Table,
     found: &[Found],
-    fill: impl Fn(&Found, std::ops::Range<usize>, &mut TableColumns),
+    fill: impl Fn(&Found, Range<usize>, &mut TableColumns),
 ) -> Result<FileRecord> {
     let path = plan.folder.join(output_path(table.name, &ready.plan.name));
     let card = &ready.model.card;
@@ -372,12 +380,7 @@ fn to_i16(count: usize) -> i16 {
     i16::try_from(count).unwrap_or(i16::MAX)
 }
 
-fn neighbor_columns(
-    vectors: &Vectors,
-    found: &Found,
-    rows: std::ops::Range<usize>,
-    columns: &mut TableColumns,
-) {
+fn neighbor_columns(vectors: &Vectors, found: &Found, rows: Range<usize>, columns: &mut TableColumns) {
     let (mut rank, mut unit, mut targetid) = (Vec::new(), Vec::new(), Vec::new());
     let (mut distance, mut same_target, mut reciprocal) = (Vec::new(), Vec::new(), Vec::new());
     for n in rows {
@@ -393,9 +396,9 @@ fn neighbor_columns(
     }
     columns.own = vec![
         ("rank", Arc::new(Int16Array::from(rank))),
-        ("neighbor_unit", Arc::new(arrow::array::StringArray::from(unit))),
-        ("neighbor_targetid", Arc::new(arrow::array::Int64Array::from(targetid))),
-        ("distance", Arc::new(arrow::array::Float32Array::from(distance))),
+        ("neighbor_unit", Arc::new(StringArray::from(unit))),
+        ("neighbor_targetid", Arc::new(Int64Array::from(targetid))),
+        ("distance", Arc::new(Float32Array::from(distance))),
         ("same_target", Arc::new(BooleanArray::from(same_target))),
         ("reciprocal", Arc::new(BooleanArray::from(reciprocal))),
     ];
@@ -405,7 +408,7 @@ fn score_columns(
     vectors: &Vectors,
     found: &Found,
     score_k: usize,
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
     columns: &mut TableColumns,
 ) {
     let (mut count, mut last, mut mean, mut chi2) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -426,9 +429,9 @@ fn score_columns(
     }
     columns.own = vec![
         ("n_neighbors", Arc::new(Int16Array::from(count))),
-        ("knn_distance", Arc::new(arrow::array::Float32Array::from(last))),
-        ("knn_mean_distance", Arc::new(arrow::array::Float32Array::from(mean))),
-        ("reconstruction_chi2", Arc::new(arrow::array::Float32Array::from(chi2))),
+        ("knn_distance", Arc::new(Float32Array::from(last))),
+        ("knn_mean_distance", Arc::new(Float32Array::from(mean))),
+        ("reconstruction_chi2", Arc::new(Float32Array::from(chi2))),
     ];
 }
 
