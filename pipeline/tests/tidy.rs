@@ -77,6 +77,17 @@ fn only_the_fits_module_knows_cfitsio() {
 }
 
 #[test]
+fn only_the_postgres_sink_speaks_sql() {
+    let words = ["tokio_postgres", "tokio_postgres_rustls", "rustls", "SELECT", "INSERT", "DELETE"];
+    let elsewhere: Vec<String> = mentions("pipeline/src", &words)
+        .into_iter()
+        .filter(|place| !place.starts_with("pipeline/src/sink/postgres/"))
+        .collect();
+    assert_eq!(elsewhere, Vec::<String>::new());
+    assert!(!mentions("pipeline/src/sink/postgres", &words).is_empty());
+}
+
+#[test]
 fn kernels_know_no_files_tables_configuration_or_log() {
     let words =
         ["arrow", "parquet", "fitsio", "fs", "fs_err", "tracing", "serde", "toml", "env", "specmill_schemas"];

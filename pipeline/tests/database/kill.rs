@@ -26,6 +26,7 @@ fn assert_whole(session: &mut Session) {
 }
 
 /// How often to kill: `SPECMILL_KILLS`, or a few.
+#[expect(clippy::disallowed_methods, reason = "what a test is asked for has no run file")]
 fn kills() -> u64 {
     std::env::var("SPECMILL_KILLS").map_or(6, |text| text.parse().expect("SPECMILL_KILLS is a number"))
 }

@@ -50,8 +50,8 @@ const SETTINGS: [(&str, &str); 8] = [
     ("models.galaxy.components", "3"),
     ("models.qso.components", "1"),
     ("fit-basis.min_snr", "0.0"),
-    ("embed.min_constraint", "1e-9"),
     ("embed.min_good_fraction", "0.1"),
+    ("embed.max_variance", "1e9"),
     ("neighbors.k", "6"),
     ("neighbors.score_k", "4"),
     ("neighbors.metrics", "[\"l2\", \"cosine\"]"),
@@ -120,11 +120,13 @@ impl Lake {
         self.folder.path().join("run")
     }
 
-    /// Adds a line to the run file.
+    /// Sets a key of the run file, given as a line.
     pub(crate) fn set(&self, line: &str) {
         let path = self.folder.path().join("run.toml");
         let text = fs_err::read_to_string(&path).unwrap();
-        fs_err::write(path, format!("{text}\n{line}\n")).unwrap();
+        let key = line.split('=').next().unwrap();
+        let kept = text.lines().filter(|old| !old.starts_with(key)).chain([line]);
+        fs_err::write(path, kept.collect::<Vec<_>>().join("\n")).unwrap();
     }
 
     /// `specmill` with these words, over this run folder and a database.

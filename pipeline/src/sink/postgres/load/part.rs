@@ -148,14 +148,8 @@ impl Source {
         let doing = format!("loading {}", self.path.display());
         let statement = copy::statement(sql_table, &self.table);
         let (verified, encoded, sent) = std::thread::scope(|scope| {
-            let verifying = scope.spawn(|| {
-                let_the_sender_go_first();
-                self.verify()
-            });
-            let encoding = scope.spawn(move || {
-                let_the_sender_go_first();
-                self.encode(&sender_of(sender))
-            });
+            let verifying = scope.spawn(|| self.verify());
+            let encoding = scope.spawn(move || self.encode(&sender_of(sender)));
             let sent = database.block_on(send(database, &statement, receiver));
             let verified = verifying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             // A decoder may panic over damaged bytes; the digest tells.
@@ -262,16 +256,6 @@ fn check_model(metadata: &ArrowReaderMetadata, model: &ModelKey) -> Result<(), S
             Err(format!("its vectors have {found} elements, but the model's card says {}", model.dimension))
         }
         _ => Ok(()),
-    }
-}
-
-/// Where cores are few, the thread that keeps the server busy must not wait for the ones that work ahead of it.
-fn let_the_sender_go_first() {
-    const NICER: libc::c_int = 5;
-    // SAFETY: on Linux this changes the priority of the calling thread and nothing else.
-    let refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICER) } != 0;
-    if refused {
-        tracing::debug!("the system refused another priority: slower, not wrong");
     }
 }
 
