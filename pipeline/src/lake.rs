@@ -1,6 +1,7 @@
 //! Parquet files of a run folder, read back.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, RecordBatch};
@@ -10,6 +11,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 
+use crate::digest::sha256_file;
 use crate::error::{Error, Result};
 use crate::ledger::FileRecord;
 
@@ -74,15 +76,22 @@ impl LakeFile {
         Ok(Self { path: path.to_owned(), metadata, footer })
     }
 
-    /// Opens a file that an account names; its size must be the account's.
+    /// Opens a file that an account names; its size and digest must be the account's.
     ///
     /// # Errors
-    /// [`Error::Lake`] where it is not there, of another size, or not Parquet.
+    /// [`Error::Lake`] where it is not there, of another content, or not Parquet.
     pub(crate) fn open_recorded(run_folder: &Path, record: &FileRecord) -> Result<Self> {
         let path = run_folder.join(&record.path);
         let found = fs_err::metadata(&path).map(|found| found.len());
         match found {
-            Ok(bytes) if bytes == record.bytes => Self::open(&path),
+            Ok(bytes) if bytes == record.bytes => {
+                let found = sha256_file(&path).map_err(Error::io("cannot read an output of this run"))?;
+                if record.sha256.as_ref().is_some_and(|sha256| *sha256 != found) {
+                    let problem = format!("its SHA-256 is {found}, not the ledger's");
+                    return Err(Error::Lake { path, problem });
+                }
+                Self::open(&path)
+            }
             Ok(bytes) => Err(Error::Lake {
                 problem: format!("{bytes} bytes, but the ledger says {}", record.bytes),
                 path,
@@ -186,10 +195,14 @@ impl<'a> Iterator for LakeReader<'a> {
     type Item = Result<Rows<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.reader.next()?;
+        // The decoder panics on some damage: that is the file's fault, not the program's end.
+        let batch = catch_unwind(AssertUnwindSafe(|| self.reader.next()));
         Some(match batch {
-            Ok(batch) => Ok(Rows { path: &self.file.path, batch }),
-            Err(error) => Err(self.file.wrong(error.to_string())),
+            Ok(batch) => match batch? {
+                Ok(batch) => Ok(Rows { path: &self.file.path, batch }),
+                Err(error) => Err(self.file.wrong(error.to_string())),
+            },
+            Err(_) => Err(self.file.wrong("it cannot be decoded")),
         })
     }
 }

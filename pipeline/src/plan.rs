@@ -13,12 +13,11 @@ use crate::class::Class;
 use crate::config::{DigestSetting, GridSetting, ModelSetting, RedshiftSource, RunFile};
 use crate::digest::{sha256_file, sha256_hex};
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::model::{MAX_COMPONENTS, Model};
 use crate::stage::Stage;
 use crate::unit::is_plain_name;
 
-/// Components of a basis, and neighbours of a target, at most: bounds on what a typing error can allocate.
-const MAX_COMPONENTS: usize = 64;
+/// Neighbours of a target, at most: a bound on what a typing error can allocate.
 const MAX_NEIGHBORS: usize = 1000;
 
 /// What a run will do.

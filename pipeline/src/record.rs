@@ -30,7 +30,8 @@ pub(crate) struct RunRecord {
     run_file: RunFile,
     extract_hash: String,
     stages: Vec<StageRecord>,
-    exit_code: u8,
+    /// NULL while the run goes on.
+    exit_code: Option<u8>,
 }
 
 /// One stage of a run.
@@ -127,7 +128,7 @@ impl RunRecord {
             run_file: plan.run_file.clone(),
             extract_hash: plan.extract_hash.clone(),
             stages: Vec::new(),
-            exit_code: 0,
+            exit_code: None,
         }
     }
 
@@ -136,12 +137,12 @@ impl RunRecord {
         self.stages.push(StageRecord { stage: stage.name().to_owned(), seconds, ..record });
     }
 
-    /// Writes `runs/<run id>.json` and says where.
+    /// Writes `runs/<run id>.json` and says where; `exit` is how the run ended, where it has.
     ///
     /// # Errors
     /// Where the run folder cannot be written.
-    pub(crate) fn commit(&mut self, plan: &Plan, exit: Exit) -> Result<PathBuf> {
-        self.exit_code = exit.code();
+    pub(crate) fn commit(&mut self, plan: &Plan, exit: Option<Exit>) -> Result<PathBuf> {
+        self.exit_code = exit.map(Exit::code);
         let path = plan.folder.join("runs").join(format!("{}.json", self.run_id));
         let text = serde_json::to_string_pretty(self)
             .map_err(|source| Error::Record { path: path.clone(), source: Box::new(source) })?;

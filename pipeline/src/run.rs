@@ -88,7 +88,9 @@ fn status(args: &RunArgs) -> Result<Exit> {
 pub(crate) fn execute(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     let plan = Plan::read(&args.run_file, &args.overrides())?;
     let (opened, fallback) = plan.device.open(plan.run_file.resources.threads)?;
-    if let Some(reason) = fallback {
+    // Inventory and loading compute nothing.
+    let computes = plan.stages.iter().any(|stage| !matches!(stage, Stage::Inventory | Stage::Load));
+    if let Some(reason) = fallback.filter(|_| computes) {
         tracing::warn!("computing on the CPU: {reason}");
     }
     if plan.stages.contains(&Stage::Load) {
@@ -115,6 +117,30 @@ fn has_broken(inventory: &Inventory) -> bool {
 
 fn run_stages<B: Backend>(dev: &B, plan: &Plan, environment: &Environment) -> Result<Exit> {
     let mut record = RunRecord::begin(plan, &dev.info());
+    let inventory = match run_each(dev, plan, environment, &mut record) {
+        Ok(inventory) => inventory,
+        Err(error) => {
+            // What the stages before did is worth keeping; what went wrong is worth more.
+            if let Err(lost) = record.commit(plan, Some(error.exit())) {
+                tracing::warn!("the run record is not written: {lost}");
+            }
+            return Err(error);
+        }
+    };
+    let status = Status::read(plan, &inventory)?;
+    let exit = status.exit();
+    let path = record.commit(plan, Some(exit))?;
+    print(&format!("{}{}{}", record.render(), status.render(), report::outputs(plan, &path)))?;
+    Ok(exit)
+}
+
+/// Runs every stage in order; the inventory is what they were about.
+fn run_each<B: Backend>(
+    dev: &B,
+    plan: &Plan,
+    environment: &Environment,
+    record: &mut RunRecord,
+) -> Result<Inventory> {
     let mut inventory: Option<Inventory> = None;
     for &stage in &plan.stages {
         let started = Instant::now();
@@ -136,20 +162,19 @@ fn run_stages<B: Backend>(dev: &B, plan: &Plan, environment: &Environment) -> Re
                 Stage::FitBasis => stages::fit_basis::run(dev, plan, &found)?, // global: sample of spectra/ → models/
                 Stage::Embed => stages::embed::run(dev, plan, &found, &progress)?, // map: spectra/ + models/ → embeddings/
                 Stage::Neighbors => stages::neighbors::run(dev, plan, &found, &progress)?, // global: embeddings/ → neighbors/, scores/
-                Stage::Load => sink::postgres::load::run(plan, environment, &progress)?, // sink: all of it → PostgreSQL
+                Stage::Load => {
+                    // The database gets the record of this run, too, as far as it is.
+                    record.commit(plan, None)?;
+                    sink::postgres::load::run(plan, environment, &progress)? // sink: all of it → PostgreSQL
+                }
             };
             inventory = Some(found);
             StageRecord::of_report(&report)
         };
         record.add(stage, report, started.elapsed().as_secs_f64());
     }
-    let inventory = match inventory {
-        Some(found) => found,
-        None => stages::inventory::load(plan)?,
-    };
-    let status = Status::read(plan, &inventory)?;
-    let exit = status.exit();
-    let path = record.commit(plan, exit)?;
-    print(&format!("{}{}{}", record.render(), status.render(), report::outputs(plan, &path)))?;
-    Ok(exit)
+    match inventory {
+        Some(found) => Ok(found),
+        None => stages::inventory::load(plan),
+    }
 }

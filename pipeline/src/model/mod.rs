@@ -29,8 +29,12 @@ pub const EMBEDDER: &str = "empca";
 /// Changes whenever the vectors of one model may.
 pub const EMBEDDER_VERSION: u32 = 1;
 
+/// Components of a basis at most, here and in the kernels.
+pub(crate) const MAX_COMPONENTS: usize = 64;
+
 const ROWS_PER_GROUP: usize = 65_536;
 const BASIS: &str = "model.parquet";
+pub(crate) const SAMPLE: &str = "sample.parquet";
 const CARD: &str = "card.toml";
 const CARD_MARKDOWN: &str = "card.md";
 
@@ -45,6 +49,18 @@ pub struct Model {
     pub n_spectra_p: Vec<u32>,
     /// Components, [k, p].
     pub basis_kp: Vec<f32>,
+}
+
+/// Removes a model folder's files: its fit no longer stands.
+///
+/// # Errors
+/// Where the disk refuses.
+pub(crate) fn remove(run_folder: &Path, name: &str) -> Result<()> {
+    let folder = folder(run_folder, name);
+    for file in [BASIS, SAMPLE, CARD, CARD_MARKDOWN] {
+        sink::remove_stale(&folder.join(file))?;
+    }
+    Ok(())
 }
 
 /// Where a run keeps the models it fitted.
@@ -166,12 +182,14 @@ impl Model {
         let file = LakeFile::open(&folder.join(BASIS))?;
         let (n_pixels, dimension) = (card.grid.n_pixels, card.dimension);
         let fits = file.n_rows() == n_pixels && card.component_sd.len() == dimension;
-        // Bounds what a card can make this program allocate.
-        if !fits || !(1..=1024).contains(&dimension) {
+        // Bounds what a card can make this program allocate, and what its scales can do to a vector.
+        let sound = card.component_sd.iter().all(|sd| sd.is_finite() && *sd > 0.0);
+        if !fits || !sound || !(1..=MAX_COMPONENTS).contains(&dimension) {
             return Err(file.wrong(format!(
-                "{} pixels and {} components, but the card says {n_pixels} and {dimension}",
+                "{} pixels and {} positive standard deviations, but the card says {n_pixels} and {dimension} (of at \
+                 most {MAX_COMPONENTS})",
                 file.n_rows(),
-                card.component_sd.len()
+                card.component_sd.iter().filter(|sd| **sd > 0.0).count()
             )));
         }
         let names: Vec<String> = (1..=dimension).map(component).collect();

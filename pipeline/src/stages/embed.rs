@@ -215,8 +215,8 @@ impl Verdicts {
                 Some("coverage")
             } else {
                 let variances = &embedded.variance_sd[s * d..(s + 1) * d];
-                let undetermined = variances.iter().any(|&v| f64::from(v) > settings.max_variance);
-                undetermined.then_some("variance")
+                let known = variances.iter().all(|&v| f64::from(v) <= settings.max_variance);
+                (!known).then_some("variance")
             }
         };
         Self { n_pixels, reason_s: (0..embedded.n_good_s.len()).map(verdict).collect() }
@@ -248,7 +248,11 @@ impl Verdicts {
             let value = |(s, &value): (usize, &f32)| (embedded.constraint_s[s] > 0.0).then_some(value);
             values.iter().enumerate().map(value).collect()
         };
-        let some = |values: &[f32]| -> Vec<Option<f32>> { values.iter().copied().map(Some).collect() };
+        // A spectrum without good pixels has no amplitude; 0 to the bit is what the kernel then leaves.
+        let scaled = |values: &[f32]| -> Vec<Option<f32>> {
+            let value = |(s, &value): (usize, &f32)| (embedded.amplitude_s[s].abs() > 0.0).then_some(value);
+            values.iter().enumerate().map(value).collect()
+        };
         let fraction = |&n_good: &u32| Some(to_f32(f64::from(n_good) / self.n_pixels as f64));
         let mut columns = Columns::new(n);
         columns.text("model_hash", (0..n).map(|_| Some(identity.hash)));
@@ -259,9 +263,9 @@ impl Verdicts {
         columns.text("reason", self.reason_s.iter().copied());
         columns.float64("z", spectra.z_s.iter().copied().map(Some));
         columns.float32("good_pixel_fraction", embedded.n_good_s.iter().map(fraction));
-        columns.float32("amplitude", some(&embedded.amplitude_s).into_iter());
-        columns.float32("amplitude_snr", some(&embedded.amplitude_snr_s).into_iter());
-        columns.float32("constraint", some(&embedded.constraint_s).into_iter());
+        columns.float32("amplitude", scaled(&embedded.amplitude_s).into_iter());
+        columns.float32("amplitude_snr", scaled(&embedded.amplitude_snr_s).into_iter());
+        columns.float32("constraint", embedded.constraint_s.iter().copied().map(Some));
         columns.float32("chi2_reduced", fitted(&embedded.chi2_reduced_s).into_iter());
         let counts = embedded.n_good_s.iter().map(|&count| i32::try_from(count).ok());
         columns.int32("n_good_pixels", counts);

@@ -184,9 +184,9 @@ impl Vectors {
 }
 
 /// Bytes the search of `n` vectors takes: vectors on the host and twice on the device (once transposed), keys, results.
-fn memory_bytes(n: usize, d: usize, k: usize) -> u64 {
-    let (n, d, k) = (n as u64, d as u64, k as u64);
-    n * (3 * 4 * d + 16 + 8 * k)
+fn memory_bytes(n: usize, d: usize, k: usize, metrics: usize) -> u64 {
+    let (n, d, results) = (n as u64, d as u64, (k * metrics) as u64);
+    n * (3 * 4 * d + 16 + 8 * results)
 }
 
 /// The search of one model.
@@ -203,7 +203,7 @@ impl<B: Backend> Search<'_, B> {
     fn run(&self, vectors: &Vectors, seconds: &mut StepSeconds) -> Result<LedgerRow> {
         let Self { dev, plan, ready, hash, progress } = *self;
         let (settings, n, d) = (&plan.run_file.neighbors, vectors.len(), ready.model.card.dimension);
-        let bytes = memory_bytes(n, d, settings.k);
+        let bytes = memory_bytes(n, d, settings.k, settings.metrics.len());
         tracing::info!(
             model = ready.plan.name,
             vectors = n,

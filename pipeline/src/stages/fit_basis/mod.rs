@@ -16,7 +16,8 @@ use crate::columns::Columns;
 use crate::error::{Error, Result};
 use crate::inventory::Inventory;
 use crate::ledger::{FileRecord, Ledger, LedgerRow, RowCounts, State};
-use crate::model::{Card, EMBEDDER, EMBEDDER_VERSION, GridCard, Model, Training};
+use crate::model as models;
+use crate::model::{Card, EMBEDDER, EMBEDDER_VERSION, GridCard, Model, SAMPLE, Training};
 use crate::plan::{ModelPlan, Plan};
 use crate::sink::{Footer, TableWriter};
 use crate::stage::Stage;
@@ -53,7 +54,10 @@ pub(crate) fn run<B: Backend>(dev: &B, plan: &Plan, inventory: &Inventory) -> Re
         ledger.retract(Stage::FitBasis, &model_unit(&model.name))?;
         let outcome = match &model.given {
             Some((folder, _)) => take(plan, model, folder)?,
-            None => fit(dev, plan, model, &units, &mut report.seconds)?,
+            None => {
+                models::remove(&plan.folder, &model.name)?;
+                fit(dev, plan, model, &units, &mut report.seconds)?
+            }
         };
         let row = outcome.into_row(plan, model, inputs, started.elapsed().as_secs_f64());
         ledger.commit(&row)?;
@@ -316,7 +320,7 @@ fn card(plan: &Plan, model: &ModelPlan, sample: &Sample, fitted: &Fitted) -> Car
 }
 
 fn write_sample(plan: &Plan, model: &ModelPlan, sample: &Sample, amplitude_s: &[f32]) -> Result<FileRecord> {
-    let path = crate::model::folder(&plan.folder, &model.name).join("sample.parquet");
+    let path = models::folder(&plan.folder, &model.name).join(SAMPLE);
     let footer = vec![("specmill.sample_sha256".to_owned(), sample.sha256.clone())];
     let mut writer =
         TableWriter::create(&path, &plan.folder, &sample_table(), SAMPLE_ROWS_PER_GROUP, footer)?;
