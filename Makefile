@@ -66,9 +66,12 @@ golden:
 bench:
 	@$(WITH_TOOLS); cargo bench --locked -p specmill-benches
 
-# Our rates and the peers' on the same simulated files, one after the other; prints one table.
+# Our rates and the peers' on the same files, vectors and server, one after the other.
 bench-peers:
 	@$(WITH_TOOLS); cargo build --release --locked -p specmill -p specmill-benches
 	@python3 -m venv .cache/peers && .cache/peers/bin/pip install -q -r benches/peers/requirements.txt
 	@.cache/peers/bin/python benches/peers/compare.py --specmill $(SPECMILL) \
 		--rates $(TARGET_DIR)/release/read_combine --work .cache/bench --record .cache/bench/record
+	@.cache/peers/bin/python benches/peers/neighbors.py $(TARGET_DIR)/release/embed_rates
+	@$(TARGET_DIR)/release/embed_rates project 1920 && .cache/peers/bin/python benches/peers/empca.py rates --spectra 1920
+	@$(WITH_TOOLS); [ -z "$${SPECMILL_POSTGRES:-}" ] || $(TARGET_DIR)/release/load_rates .cache/bench/load 1000000 64
