@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::plan::Overrides;
+use crate::sink::postgres::query::K_MOST;
 use crate::stage::Stage;
 
 /// DESI catalogues and spectra in, analysis-ready rows out.
@@ -113,7 +114,7 @@ pub struct SimilarArgs {
     #[arg(long)]
     pub model: Option<String>,
     /// How many.
-    #[arg(short, long, default_value_t = 10)]
+    #[arg(short, long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=i64::from(K_MOST)))]
     pub k: u16,
     /// Only spectra whose features fulfil this.
     #[arg(long = "where")]

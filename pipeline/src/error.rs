@@ -47,6 +47,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// An argument of the command line cannot be followed.
+    #[error("{argument}: {problem}")]
+    Argument {
+        /// The argument, as it is written.
+        argument: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The inventory could not be made.
     #[error(transparent)]
     Inventory(#[from] InventoryError),
@@ -149,6 +157,7 @@ impl Error {
             | Self::RunFileInvalid { .. }
             | Self::UnknownKeys { .. }
             | Self::Setting { .. }
+            | Self::Argument { .. }
             | Self::NoSuchTarget { .. }
             | Self::NoInventory { .. }
             | Self::Model { .. }
@@ -173,6 +182,9 @@ impl Error {
             Self::RunFileUnreadable { .. } => Some("give the path of a run file; jobs/runs/ holds examples"),
             Self::RunFileInvalid { .. } | Self::UnknownKeys { .. } | Self::Setting { .. } => {
                 Some("correct the run file; `specmill plan RUN.toml` checks it without starting anything")
+            }
+            Self::Argument { .. } => {
+                Some("give another one; `--help` after the command explains its arguments")
             }
             Self::NoInventory { .. } => Some("start with `specmill run RUN.toml`"),
             Self::Inventory(_) => Some("check [input] root and specprod in the run file"),

@@ -51,8 +51,8 @@ pub(crate) fn run(args: &ExportArgs, environment: &Environment) -> Result<Exit> 
     Ok(Exit::Complete)
 }
 
-fn wrong(setting: &str, problem: impl Into<String>) -> Error {
-    Error::Setting { setting: setting.to_owned(), problem: problem.into() }
+fn wrong(argument: &'static str, problem: impl Into<String>) -> Error {
+    Error::Argument { argument, problem: problem.into() }
 }
 
 fn find(name: &str) -> Result<Relation> {

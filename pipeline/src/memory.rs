@@ -27,12 +27,40 @@ pub fn keep_freed_memory() {
 ///
 /// `None` where the system does not say.
 pub(crate) fn available_bytes() -> Option<u64> {
-    let text = fs_err::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let system = line.split_whitespace().next()?.parse::<u64>().ok()?.saturating_mul(1024);
-    let read =
-        |name: &str| fs_err::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse().ok();
-    let (limit, used): (Option<u64>, Option<u64>) = (read("memory.max"), read("memory.current"));
-    // Where there is no limit `memory.max` holds the word max.
+    let system = system_bytes("MemAvailable:")?;
+    let (limit, used) = (group_bytes("memory.max"), group_bytes("memory.current"));
     Some(limit.zip(used).map_or(system, |(limit, used)| system.min(limit.saturating_sub(used))))
+}
+
+/// Bytes of memory that the system has, or lets the control group of this process have.
+///
+/// `None` where the system does not say.
+pub(crate) fn total_bytes() -> Option<u64> {
+    let system = system_bytes("MemTotal:")?;
+    Some(group_bytes("memory.max").map_or(system, |limit| system.min(limit)))
+}
+
+fn system_bytes(key: &str) -> Option<u64> {
+    let text = fs_err::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()?.saturating_mul(1024))
+}
+
+/// `None` where there is no limit: then `memory.max` holds the word max.
+fn group_bytes(name: &str) -> Option<u64> {
+    fs_err::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_says_how_much_it_has() {
+        let (total, available) = (total_bytes().unwrap(), available_bytes().unwrap());
+        assert!(total >= available && total > 64 << 20, "{total} {available}");
+        if let Some(limit) = group_bytes("memory.max") {
+            assert!(total <= limit);
+        }
+    }
 }

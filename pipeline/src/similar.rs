@@ -21,19 +21,17 @@ use crate::sink::postgres::query::{Answer, Known, Question, filter_table, simila
 pub(crate) fn run(args: &SimilarArgs, environment: &Environment) -> Result<Exit> {
     let run_file = RunFile::read(&args.run_file)?;
     let folder = args.run_folder.clone().unwrap_or(run_file.output.folder);
-    let wrong = |setting: &str, problem: String| Error::Setting { setting: setting.to_owned(), problem };
+    let unfit = |argument, problem| Error::Argument { argument, problem };
     let filter = args
         .filter
         .as_deref()
         .map(|text| Filter::parse(text, &filter_table()))
         .transpose()
-        .map_err(|error| wrong("--where", error.to_string()))?;
+        .map_err(|error| unfit("--where", error.to_string()))?;
     let Some(metric) = run_file.neighbors.metrics.first().copied() else {
-        return Err(wrong("neighbors.metrics", "names no metric".to_owned()));
+        let setting = "neighbors.metrics".to_owned();
+        return Err(Error::Setting { setting, problem: "names no metric".to_owned() });
     };
-    if args.k == 0 {
-        return Err(wrong("-k", "must be at least 1".to_owned()));
-    }
     let question = Question {
         targetid: args.target,
         unit: args.unit.as_deref(),
@@ -45,7 +43,7 @@ pub(crate) fn run(args: &SimilarArgs, environment: &Environment) -> Result<Exit>
     let database = Database::open(environment, &folder)?;
     let answer = similar(&database, &question)
         .map_err(Box::new)?
-        .map_err(|reason| wrong("--target", reason.to_string()))?;
+        .map_err(|reason| unfit("--target", reason.to_string()))?;
     let mut text = render(&answer, &question);
     if let Some(out) = &args.out {
         draw(&answer, &folder, out)?;

@@ -43,7 +43,9 @@ impl Stage {
     /// Changes whenever the bytes the stage leaves may change.
     pub fn version(self) -> u32 {
         match self {
-            Self::Inventory | Self::Extract | Self::FitBasis | Self::Embed | Self::Neighbors | Self::Load => 1,
+            Self::Inventory | Self::Extract | Self::FitBasis | Self::Embed | Self::Neighbors | Self::Load => {
+                1
+            }
         }
     }
 }

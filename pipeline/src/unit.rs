@@ -140,7 +140,9 @@ mod tests {
 
     #[test]
     fn a_path_that_climbs_is_not_a_unit() {
-        for text in ["../healpix/main/dark/64/1", "iron/healpix/main/dark/64", "iron/tile/1/2/x", "model/..", ""] {
+        for text in
+            ["../healpix/main/dark/64/1", "iron/healpix/main/dark/64", "iron/tile/1/2/x", "model/..", ""]
+        {
             assert!(text.parse::<UnitId>().is_err(), "{text}");
         }
     }

@@ -71,8 +71,7 @@ fn ids<'a>(batch: &'a RecordBatch, name: &str) -> &'a [i64] {
 fn every_spectrum_of_a_class_with_a_model_has_a_vector_or_a_reason() {
     let run = finished();
     for class in ["galaxy", "qso"] {
-        let spectra: usize =
-            tables(run, &format!("spectra/{class}")).iter().map(RecordBatch::num_rows).sum();
+        let spectra: usize = tables(run, &format!("spectra/{class}")).iter().map(RecordBatch::num_rows).sum();
         let embeddings = tables(run, &format!("embeddings/{class}-empca"));
         assert!(spectra > 6, "{class}");
         assert_eq!(embeddings.iter().map(RecordBatch::num_rows).sum::<usize>(), spectra, "{class}");

@@ -109,7 +109,7 @@ BEGIN
     query := ml.similar_query("similar".target, "similar".model, "similar".unit_prefix);
     EXECUTE format('SELECT %I.vector_dims($1)', vectors) INTO dimension USING query.embedding;
     SELECT i.parameters INTO parameters FROM ml.vector_index i
-        WHERE i.model_hash = query.model_hash AND i.metric = "similar".metric ORDER BY i.built_at DESC LIMIT 1;
+        WHERE i.model_hash = query.model_hash AND i.metric = "similar".metric ORDER BY i.built_at DESC, i.index_name LIMIT 1;
     -- What the index holds: the vectors, or their halves, of which more are taken and measured again.
     indexed := format('%I.%I(%s)', vectors, coalesce(parameters ->> 'precision', 'vector'), dimension);
     PERFORM set_config('hnsw.ef_search', least(1000, greatest(100, 4 * "similar".k))::text, true);
@@ -125,18 +125,20 @@ BEGIN
             SELECT c.unit, c.targetid, c.z, c.embedding OPERATOR(%1$I.%2$s) $1 AS distance
             FROM (
                 SELECT e.unit, e.targetid, e.z, e.embedding FROM ml.embeddings e
-                WHERE e.model_hash = %3$L AND e.embedding IS NOT NULL AND (e.unit, e.targetid) <> ($2, $3) %4$s
-                ORDER BY e.embedding::%5$s OPERATOR(%1$I.%2$s) $1::%5$s LIMIT $4
+                WHERE e.model_hash = %3$L AND e.embedding IS NOT NULL AND (e.unit, e.targetid) <> ($2, $3)
+                    AND ($6 IS NULL OR e.z >= $6) AND ($7 IS NULL OR e.z <= $7)
+                ORDER BY e.embedding::%4$s OPERATOR(%1$I.%2$s) $1::%4$s LIMIT $4
             ) c ORDER BY 4, 1, 2 LIMIT $5
         ) f $sql$,
-        vectors, operator, query.model_hash,
-        concat(' AND e.z >= ' || "similar".z_min, ' AND e.z <= ' || "similar".z_max), indexed);
+        vectors, operator, query.model_hash, indexed);
     EXECUTE statement INTO found USING query.embedding, query.unit, query.targetid,
-        CASE WHEN parameters ->> 'precision' = 'halfvec' THEN 4 * "similar".k ELSE "similar".k END, "similar".k;
+        CASE WHEN parameters ->> 'precision' = 'halfvec' THEN 4 * "similar".k ELSE "similar".k END, "similar".k,
+        "similar".z_min, "similar".z_max;
     IF coalesce(cardinality(found.units), 0) < "similar".k THEN
         -- A narrow filter can exhaust an index scan: then every row is measured.
         PERFORM set_config('enable_indexscan', 'off', true);
-        EXECUTE statement INTO found USING query.embedding, query.unit, query.targetid, "similar".k, "similar".k;
+        EXECUTE statement INTO found USING query.embedding, query.unit, query.targetid, "similar".k, "similar".k,
+            "similar".z_min, "similar".z_max;
     END IF;
     RETURN QUERY
     SELECT n.rank::integer, n.unit, n.targetid, n.z, n.distance, n.targetid = query.targetid
@@ -202,9 +204,11 @@ BEGIN
     IF parent = 'embeddings' THEN
         RAISE EXCEPTION 'embeddings are replaced unit by unit' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended('specmill ' || partition, 0));
+    -- Who replaces is alone on the parent, from here on: two would wait for each other when they attach. Readers go on.
+    EXECUTE format('LOCK TABLE ml.%I IN SHARE UPDATE EXCLUSIVE MODE', parent);
+    -- With its indexes, so that nothing is left to do when nobody may read the parent.
     EXECUTE format(
-        'CREATE TABLE ml.%I (LIKE ml.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS, '
+        'CREATE TABLE ml.%I (LIKE ml.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES INCLUDING COMMENTS, '
         'CONSTRAINT one_model CHECK (model_hash = %L))', replacement, parent, model_hash);
     RETURN replacement;
 END $$;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::error::ServerError;
 use self::installation::{Account, Installation};
+pub(crate) use self::settings::free_space;
 use crate::config::Environment;
 use crate::digest::sha256_hex;
 use crate::error::Result;

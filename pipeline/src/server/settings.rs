@@ -4,11 +4,13 @@ use std::ffi::CString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::memory::total_bytes;
+
 const MIB: u64 = 1 << 20;
 
 /// What `postgres` is started with, as `name=value`.
 pub(super) fn settings() -> Vec<String> {
-    let memory = total_memory().unwrap_or(4096 * MIB);
+    let memory = total_bytes().unwrap_or(4096 * MIB);
     let shared_buffers = (memory / 16).clamp(128 * MIB, 1024 * MIB);
     let maintenance = (memory / 8).clamp(64 * MIB, 2048 * MIB);
     let shm_serves = serves_as_shared_memory(Path::new("/dev/shm"), maintenance + 64 * MIB);
@@ -37,15 +39,8 @@ fn serves_as_shared_memory(folder: &Path, bytes: u64) -> bool {
     is_open && free_space(folder).is_some_and(|free| free > bytes)
 }
 
-fn total_memory() -> Option<u64> {
-    let text = fs_err::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib * 1024)
-}
-
 /// Bytes that may still be written to a file system.
-fn free_space(path: &Path) -> Option<u64> {
+pub(crate) fn free_space(path: &Path) -> Option<u64> {
     let path = CString::new(path.as_os_str().as_encoded_bytes()).ok()?;
     let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
     // SAFETY: the path ends in NUL and `found` has room for the struct, which is read only after success.
@@ -63,8 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_machine_says_how_much_it_has() {
-        assert!(total_memory().unwrap() > 64 * MIB);
+    fn a_folder_says_how_much_it_takes() {
         assert!(free_space(Path::new("/")).is_some());
         assert_eq!(free_space(Path::new("/no/such/place")), None);
         assert!(serves_as_shared_memory(Path::new("/tmp"), 1));

@@ -31,14 +31,14 @@ impl Format {
     /// The format that a file's name asks for.
     ///
     /// # Errors
-    /// [`Error::Setting`] for any other name.
+    /// [`Error::Argument`] for any other name.
     pub(super) fn of(path: &Path) -> Result<Self> {
         let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
         match extension.as_deref().and_then(std::ffi::OsStr::to_str) {
             Some("png") => Ok(Self::Png),
             Some("svg") => Ok(Self::Svg),
-            _ => Err(Error::Setting {
-                setting: "--out".to_owned(),
+            _ => Err(Error::Argument {
+                argument: "--out",
                 problem: format!("{}: pictures end in .png or .svg", path.display()),
             }),
         }

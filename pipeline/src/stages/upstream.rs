@@ -43,7 +43,7 @@ pub(super) fn features_of(row: &LedgerRow) -> Option<&FileRecord> {
 }
 
 /// Many files as one record: their number of bytes, and the digest of their paths and digests.
-pub(super) fn as_one(path: &str, files: &[&FileRecord]) -> FileRecord {
+pub(crate) fn as_one(path: &str, files: &[&FileRecord]) -> FileRecord {
     let text: String = files
         .iter()
         .map(|file| format!("{} {} {}\n", file.path, file.bytes, file.sha256.as_deref().unwrap_or("-")))

@@ -156,6 +156,9 @@ fn a_filter_by_redshift_never_shortens_the_answer() {
     assert_eq!(found.len(), 10);
     assert_eq!(similar(&mut session, "30, z_min => 1.5, z_max => 1.50067").len(), 3);
     assert_eq!(similar(&mut session, "30, z_min => 7").len(), 0);
+    let endless = similar(&mut session, "30, z_min => '-Infinity', z_max => 'Infinity'");
+    assert_eq!(endless, similar(&mut session, "30"));
+    assert_eq!(similar(&mut session, "30, z_min => 'Infinity'").len(), 0);
     // Settings of the session are as they were.
     let settings = "SELECT current_setting('enable_indexscan') || current_setting('hnsw.iterative_scan')";
     assert_eq!(session.value(settings), "onoff");

@@ -2,6 +2,7 @@
 
 use tempfile::TempDir;
 
+use super::lake::Lake;
 use super::{TestDatabase, TestServer, bare_command, finish, specmill};
 use crate::run_folder::{Release, RunFolder, files_below};
 
@@ -33,6 +34,13 @@ fn database_url_wins_over_libpq_and_over_the_private_server() {
     let url = finish(check().env("PGHOST", "nowhere.invalid").env("DATABASE_URL", database.url()));
     assert_eq!(url.code, 0, "{}", url.stderr);
     assert!(url.stdout.contains("named by DATABASE_URL"), "{}", url.stdout);
+}
+
+#[test]
+fn a_command_says_once_which_database_it_asks() {
+    let Some(database) = TestDatabase::migrated() else { return };
+    let outcome = Lake::new().load(&database.url(), 0);
+    assert_eq!(outcome.stderr.matches(", as DATABASE_URL says").count(), 1, "{}", outcome.stderr);
 }
 
 #[test]

@@ -112,6 +112,32 @@ fn an_index_finds_the_exact_neighbours_and_says_so_in_the_database() {
 }
 
 #[test]
+fn recall_is_measured_anew_after_a_load_and_only_over_neighbours_that_are_known() {
+    let Some(clusters) = Clusters::new() else { return };
+    let mut session = clusters.database.session();
+    session.run("DELETE FROM ml.neighbors WHERE rank > 4 OR targetid > 500");
+    clusters.index(&["index.ef_search = [200]"]);
+    let measured = "SELECT k, n_queries FROM ml.recall";
+    assert_eq!(session.rows(measured), [["4", "100"], ["4", "100"]]);
+    let loaded = |dataset: &str| {
+        format!(
+            "INSERT INTO ops.load VALUES ('{dataset}', '{MODEL}', 'model/clusters', '', '', 1) \
+                 ON CONFLICT DO NOTHING"
+        )
+    };
+    session.run("DELETE FROM ml.neighbors WHERE targetid > 250");
+    clusters.index(&[]);
+    assert_eq!(session.rows(measured), [["4", "100"], ["4", "100"]], "nothing was loaded");
+    session.run(&loaded("ml.models"));
+    clusters.index(&[]);
+    assert_eq!(session.rows(measured), [["4", "100"], ["4", "100"]], "a card is no neighbour");
+    session.run(&loaded("ml.neighbors"));
+    session.run("DELETE FROM ml.neighbors WHERE rank > 3");
+    clusters.index(&[]);
+    assert_eq!(session.rows(measured), [["3", "50"], ["3", "50"]]);
+}
+
+#[test]
 fn other_parameters_build_anew_and_every_kind_of_index_is_good() {
     let Some(clusters) = Clusters::new() else { return };
     clusters.index(&[]);
@@ -124,6 +150,12 @@ fn other_parameters_build_anew_and_every_kind_of_index_is_good() {
     assert_eq!(session.value("SELECT count(DISTINCT parameters ->> 'm') FROM ml.vector_index"), "1");
     let halves = clusters.index(&["index.precision = \"halfvec\""]);
     assert!(halves.stdout.contains("vectors_l2_halfvec_0011223344556677 built"), "{}", halves.stdout);
+    // One index answers for the vectors of a model under a metric.
+    assert_eq!(
+        session.rows("SELECT index_name FROM ml.vector_index ORDER BY 1"),
+        [["vectors_cosine_halfvec_0011223344556677"], ["vectors_l2_halfvec_0011223344556677"]]
+    );
+    assert_eq!(session.rows(FILES).len(), 2);
     assert!(recalls(&halves).iter().all(|(_, ef, recall)| *ef < 200 || *recall >= 0.98), "{}", halves.stdout);
     let Some(clusters) = Clusters::new() else { return };
     let lists = clusters.index(&["index.method = \"ivfflat\""]);
@@ -180,6 +212,33 @@ fn an_index_that_cannot_be_built_leaves_the_old_one() {
     assert_eq!(outcome.code, 5, "{}{}", outcome.stdout, outcome.stderr);
     assert!(outcome.stderr.contains("statement timeout"), "{}", outcome.stderr);
     assert_eq!((session.rows(STORED), session.rows(FILES)), (stored, files));
+}
+
+#[test]
+fn the_old_index_answers_while_the_new_one_is_built() {
+    let Some(clusters) = Clusters::new() else { return };
+    clusters.index(&["neighbors.metrics = [\"l2\"]"]);
+    let lake = &clusters.lake;
+    lake.set("index.m = 100");
+    lake.set("index.ef_construction = 1000");
+    let mut session = clusters.database.session();
+    session.run("SET lock_timeout = '1ms'");
+    let builds = "SELECT count(*) FROM pg_stat_progress_create_index WHERE relid = \
+                  'ml.embeddings_0011223344556677'::regclass";
+    let url = clusters.database.url();
+    let asked = std::thread::scope(|scope| {
+        let building = scope.spawn(|| lake.call(&url, &["db", "index"]));
+        let mut asked = 0;
+        while !building.is_finished() {
+            if session.value(builds) != "0" {
+                session.run("SELECT FROM ml.embeddings LIMIT 1");
+                asked += 1;
+            }
+        }
+        assert_eq!(building.join().unwrap().code, 0);
+        asked
+    });
+    assert!(asked > 0, "the build was not seen");
 }
 
 #[test]

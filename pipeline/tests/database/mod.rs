@@ -13,6 +13,7 @@ mod roles;
 mod server;
 mod similar;
 mod sky;
+mod stale;
 mod tls;
 
 use std::path::Path;

@@ -164,6 +164,58 @@ fn a_global_result_is_replaced_whole_or_not_at_all() {
 }
 
 #[test]
+fn two_who_replace_results_of_two_models_take_turns() {
+    let Some(database) = TestDatabase::migrated() else { return };
+    let url = database.url_as(&database.login("specmill_loader"));
+    let replace = |word: &str, hash: &str| format!("SELECT ml.{word}_replacement('neighbors', '{hash}')");
+    let (own, other) = (HASH, HASH.replace('a', "b"));
+    assert_ne!(own, other);
+    let mut first = Session::open(&url);
+    for hash in [own, &other] {
+        first.run(&format!("BEGIN; {}; {}; COMMIT", replace("prepare", hash), replace("attach", hash)));
+    }
+    first.run("BEGIN");
+    first.run(&replace("prepare", own));
+    let second = std::thread::spawn({
+        let words = ["prepare", "attach"].map(|word| replace(word, &other));
+        let mut second = Session::open(&url);
+        move || second.run(&format!("BEGIN; {}; COMMIT", words.join("; ")))
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let mut watch = database.session();
+    while !second.is_finished() && watch.value(waits) == "0" {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    watch.run("SET lock_timeout = '2s'; SELECT FROM ml.neighbors");
+    first.run(&replace("attach", own));
+    first.run("COMMIT");
+    second.join().unwrap();
+    let made = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'ml.neighbors'::regclass";
+    assert_eq!(watch.value(made), "2");
+}
+
+#[test]
+fn a_replacement_has_its_key_before_it_is_attached() {
+    let Some(database) = TestDatabase::migrated() else { return };
+    let mut loader = Session::open(&database.url_as(&database.login("specmill_loader")));
+    for _ in 0..2 {
+        loader.run("BEGIN");
+        let replacement = loader.value(&format!("SELECT ml.prepare_replacement('neighbors', '{HASH}')"));
+        let keys = format!(
+            "SELECT count(*) FROM pg_index WHERE indrelid = 'ml.{replacement}'::regclass AND indisprimary"
+        );
+        assert_eq!(loader.value(&keys), "1");
+        let index = format!("SELECT indexrelid FROM pg_index WHERE indrelid = 'ml.{replacement}'::regclass");
+        let before = loader.value(&index);
+        loader.run(&format!("SELECT ml.attach_replacement('neighbors', '{HASH}')"));
+        let attached =
+            "SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'ml.neighbors_pkey'::regclass";
+        assert_eq!(loader.value(attached), before, "the index is taken over, not built again");
+        loader.run("COMMIT");
+    }
+}
+
+#[test]
 fn somebody_without_a_role_is_told_which_there_are() {
     let Some(database) = TestDatabase::migrated() else { return };
     let login = format!("{}_stranger", database.name);

@@ -190,3 +190,25 @@ fn an_installation_without_pgvector_is_refused() {
     assert_eq!(outcome.code, 5);
     assert!(outcome.stderr.contains("has no pgvector"), "{}", outcome.stderr);
 }
+
+#[test]
+fn who_migrates_another_database_of_the_server_at_the_same_time_makes_the_same_roles() {
+    let Some(place) = Place::new(0o755) else { return };
+    let server = place.start();
+    let mut other = session(&server);
+    // Halfway through the migration of another database.
+    other.run("BEGIN; CREATE ROLE specmill_owner NOLOGIN; CREATE ROLE specmill_reader NOLOGIN");
+    std::thread::scope(|scope| {
+        let migrating = scope.spawn(|| place.call("migrate"));
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        let mut watch = session(&server);
+        while !migrating.is_finished() && watch.value(waits) == "0" {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        other.run("COMMIT");
+        let migrated = migrating.join().unwrap();
+        assert_eq!(migrated.code, 0, "{}", migrated.stderr);
+    });
+    let checked = place.call("check");
+    assert_eq!(checked.code, 0, "{}", checked.stderr);
+}

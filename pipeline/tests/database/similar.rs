@@ -134,11 +134,13 @@ fn what_cannot_be_answered_is_told_with_its_reason() {
         (&["--target=-3"], "target -3 has no vector: coverage"),
         (&["--target", "7"], "under several models"),
         (&["--target", "5", "--where", "redshift > 1"], "has no column `redshift`"),
-        (&["--target", "5", "-k", "0"], "must be at least 1"),
+        (&["--target", "5", "-k", "0"], "0 is not in 1..=10000"),
+        (&["--target", "5", "-k", "10001"], "10001 is not in 1..=10000"),
     ] {
         let (code, stderr) = ask(words);
         assert_eq!(code, 2, "{words:?}: {stderr}");
         assert!(stderr.contains(said), "{words:?}: {stderr}");
+        assert!(!stderr.contains("correct the run file"), "{words:?}: {stderr}");
     }
     let (code, stderr) = ask(&["--target", "7", "--model", "clusters"]);
     assert_eq!(code, 0, "{stderr}");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -100,12 +101,21 @@ impl Address {
     fn parse(text: &str, libpq: &BTreeMap<String, String>, source: Source) -> Result<Self, DatabaseError> {
         let wrong =
             |problem: &str| DatabaseError::Address { variable: source.name(), problem: problem.to_owned() };
+        if has_misplaced_at(text) {
+            return Err(wrong(
+                "has `@` where it ends no credentials: percent-encode `@` as %40 and `/` as %2F",
+            ));
+        }
         let (rest, mut tls) =
             take_tls_options(text).ok_or_else(|| wrong("is not an address of a PostgreSQL database"))?;
         // The parser's own message may quote a piece of a password.
         let mut config: Config =
             rest.parse().map_err(|_| wrong("is not an address of a PostgreSQL database"))?;
         fill_in(&mut config, libpq)?;
+        // What the parser takes for a host may be the end of a password.
+        if !config.get_hosts().iter().all(is_host) {
+            return Err(wrong("has a host that cannot be one: percent-encode `@` in credentials"));
+        }
         for (option, variable) in [("sslmode", "PGSSLMODE"), ("sslrootcert", "PGSSLROOTCERT")] {
             if let Some(value) = libpq.get(variable) {
                 tls.entry(option).or_insert_with(|| value.clone());
@@ -154,8 +164,18 @@ impl Address {
         self.source.name()
     }
 
+    /// Whether it is the run folder's private server, which serves nobody else.
+    pub(crate) fn is_private(&self) -> bool {
+        self.source == Source::PrivateServer
+    }
+
     /// Whether the server is on this machine, as far as the address tells.
     pub(crate) fn is_local(&self) -> bool {
+        // Where numbers are given, they are connected to and the names only checked.
+        let numbers = self.config.get_hostaddrs();
+        if !numbers.is_empty() {
+            return numbers.iter().all(IpAddr::is_loopback);
+        }
         self.config.get_hosts().iter().all(|host| match host {
             Host::Unix(_) => true,
             Host::Tcp(name) => ["localhost", "127.0.0.1", "::1"].contains(&name.as_str()),
@@ -165,7 +185,7 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hosts: Vec<String> = self
+        let mut hosts: Vec<String> = self
             .config
             .get_hosts()
             .iter()
@@ -174,6 +194,9 @@ impl fmt::Display for Address {
                 Host::Unix(path) => path.display().to_string(),
             })
             .collect();
+        if hosts.is_empty() {
+            hosts = self.config.get_hostaddrs().iter().map(ToString::to_string).collect();
+        }
         let user = self.config.get_user();
         let database = self.config.get_dbname().or(user).unwrap_or("(the user's own)");
         write!(f, "database {database} at {}", hosts.join(","))?;
@@ -191,6 +214,22 @@ impl fmt::Debug for Address {
             .field("trust", &self.trust)
             .field("source", &self.source)
             .finish_non_exhaustive()
+    }
+}
+
+/// Whether the first `@` of an URL, where the library ends the credentials, is not where they end.
+fn has_misplaced_at(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else { return false };
+    let Some((credentials, rest)) = rest.split_once('@') else { return false };
+    let user = credentials.split(':').next().unwrap_or_default();
+    let place = rest.split('?').next().unwrap_or_default();
+    credentials.contains('/') || user.contains(['?', '&', '=']) || place.contains('@')
+}
+
+fn is_host(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:%-".contains(&byte)),
+        Host::Unix(_) => true,
     }
 }
 
@@ -229,12 +268,18 @@ fn fill_in(config: &mut Config, libpq: &BTreeMap<String, String>) -> Result<(), 
 
 /// The library's mode, which says whether encryption is a must, and how far the certificate is checked.
 fn trust(tls: &TlsOptions) -> Result<(SslMode, Option<Trust>), String> {
+    // As in libpq, the system's authorities sign for anybody: only with the host's name are they a check.
+    let is_system = tls.get("sslrootcert").is_some_and(|root| root == "system");
     let mode = match tls.get("sslmode") {
         Some(word) => Mode::parse(word).ok_or_else(|| {
             format!("has sslmode `{word}`: use disable, prefer, require, verify-ca or verify-full")
         })?,
+        None if is_system => Mode::VerifyFull,
         None => Mode::Prefer,
     };
+    if is_system && mode != Mode::VerifyFull {
+        return Err("has sslrootcert=system, which goes with sslmode=verify-full alone".to_owned());
+    }
     let root = tls.get("sslrootcert").map(PathBuf::from);
     let needed = || root.clone().ok_or("asks for a check of the server's certificate without sslrootcert");
     Ok(match mode {
@@ -404,6 +449,13 @@ mod tests {
             format!("host=x {MARKED}=y"),
             format!("host=x password='{MARKED}"),
             MARKED.to_owned(),
+            // The library ends the credentials at the first `@`.
+            format!("postgres://me:first@{MARKED}@127.0.0.1:1/db"),
+            format!("postgres://me:first@second/{MARKED}@127.0.0.1:1/db"),
+            format!("postgres://host/db?user=me@corp&password={MARKED}"),
+            format!("postgres://host/db?password={MARKED}&user=me@corp"),
+            format!("postgres://host?password={MARKED}&user=me@corp"),
+            format!("host=me:{MARKED}@127.0.0.1"),
         ] {
             let error = find(Some(&bad), &[]).unwrap_err();
             assert!(!format!("{error} {error:?}").contains(MARKED), "{error}");
@@ -434,6 +486,12 @@ mod tests {
                 SslMode::Require,
                 Some(Trust::AuthorityAndHost(authority)),
             ),
+            ("sslrootcert=system", SslMode::Require, Some(Trust::AuthorityAndHost(PathBuf::from("system")))),
+            (
+                "sslrootcert=system&sslmode=verify-full",
+                SslMode::Require,
+                Some(Trust::AuthorityAndHost(PathBuf::from("system"))),
+            ),
         ];
         for (query, mode, trust) in cases {
             let address =
@@ -450,7 +508,15 @@ mod tests {
 
     #[test]
     fn a_check_without_an_authority_or_an_unknown_mode_is_refused() {
-        for query in ["sslmode=verify-full", "sslmode=verify-ca", "sslmode=verify_full"] {
+        for query in [
+            "sslmode=verify-full",
+            "sslmode=verify-ca",
+            "sslmode=verify_full",
+            "sslmode=verify-ca&sslrootcert=system",
+            "sslmode=require&sslrootcert=system",
+            "sslmode=prefer&sslrootcert=system",
+            "sslmode=disable&sslrootcert=system",
+        ] {
             let error = find(Some(&format!("postgres://u:{MARKED}@h/d?{query}")), &[]).unwrap_err();
             assert!(error.to_string().starts_with("DATABASE_URL"), "{error}");
             assert!(!format!("{error:?}").contains(MARKED));
@@ -462,5 +528,21 @@ mod tests {
         let address = find(Some("postgres://u@%2Ftmp%2Fsocket/d?sslmode=require"), &[]).unwrap();
         assert_eq!((address.config().get_ssl_mode(), address.trust()), (SslMode::Disable, None));
         assert!(address.is_local());
+    }
+
+    #[test]
+    fn a_server_named_by_its_number_alone_is_told_and_judged_by_it() {
+        let address = find(Some("hostaddr=192.0.2.7 port=5433 dbname=desi user=me"), &[]).unwrap();
+        assert_eq!(address.to_string(), "database desi at 192.0.2.7:5433 as me");
+        assert!(!address.is_local());
+        for (words, is_local) in [
+            ("hostaddr=127.0.0.1", true),
+            ("hostaddr=::1", true),
+            ("host=localhost hostaddr=192.0.2.7", false),
+            ("host=localhost", true),
+            ("host=db.example", false),
+        ] {
+            assert_eq!(find(Some(words), &[]).unwrap().is_local(), is_local, "{words}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use specmill_schemas::{Field, Kind, Table};
 
 /// Large enough that system calls and channel hops do not show, small enough to stay in the cache.
-pub(crate) const CHUNK_BYTES: usize = 1 << 18;
+pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 
 /// The format's signature, no flags, no extension.
 const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";

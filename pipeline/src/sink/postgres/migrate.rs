@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use specmill_schemas::relational::{MIGRATIONS, Migration};
+use tokio_postgres::error::SqlState;
 
-use super::failure::DatabaseError;
+use super::failure::{DatabaseError, failed};
 use super::{Database, SERVER_MINIMUM, VECTOR_MINIMUM};
 use crate::config::Environment;
 use crate::digest::sha256_hex;
@@ -20,6 +21,9 @@ pub(crate) const ROLES: [(&str, &str); 3] = [
 ];
 /// Two migrating sessions take turns.
 const MIGRATION_LOCK: i64 = 0x5eec_0000_0001;
+
+/// What the server says of a role that came into being between look and leap.
+const MADE_MEANWHILE: [SqlState; 2] = [SqlState::UNIQUE_VIOLATION, SqlState::DUPLICATE_OBJECT];
 
 type Outcome<T> = std::result::Result<T, DatabaseError>;
 
@@ -109,7 +113,7 @@ fn prepare(database: &Database) -> Outcome<()> {
         statements: wanted.join("; "),
         reason,
     };
-    let made = wanted.iter().try_for_each(|statement| database.batch("preparing", statement));
+    let made = wanted.iter().try_for_each(|statement| prepare_one(database, statement));
     if let Err(DatabaseError::Privilege { reason, .. }) = made {
         return Err(needs_administrator(reason));
     }
@@ -119,6 +123,19 @@ fn prepare(database: &Database) -> Outcome<()> {
         return Err(needs_administrator(format!("the grant of {user} had no effect")));
     }
     database.require_vector()
+}
+
+/// One of these statements. Roles are the whole server's: where somebody who migrates another of its databases has
+/// made the same meanwhile, it is there.
+fn prepare_one(database: &Database, statement: &str) -> Outcome<()> {
+    let doing = "preparing";
+    database.batch(doing, "SAVEPOINT prepared")?;
+    match database.block_on(database.client().batch_execute(statement)) {
+        Err(error) if error.code().is_some_and(|code| MADE_MEANWHILE.contains(code)) => {
+            database.batch(doing, "ROLLBACK TO prepared")
+        }
+        outcome => outcome.map_err(failed(doing)),
+    }
 }
 
 /// The rest of the transaction acts for the owner, with pgvector's types at hand.

@@ -15,7 +15,7 @@ mod recall;
 mod tls;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
@@ -60,8 +60,10 @@ impl Database {
     /// # Errors
     /// Where nothing names a database, or it cannot be reached.
     pub(crate) fn connect(environment: &Environment, run_folder: &Path) -> Result<Self> {
+        static TOLD: Once = Once::new();
         let address = Address::find(environment, run_folder)?;
-        tracing::info!("{address}, as {} says", address.source());
+        // A command asks one database, but may connect to it several times.
+        TOLD.call_once(|| tracing::info!("{address}, as {} says", address.source()));
         Ok(Self::connect_to(address)?)
     }
 

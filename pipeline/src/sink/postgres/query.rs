@@ -110,6 +110,9 @@ pub(super) fn rerank(precision: IndexPrecision) -> usize {
     }
 }
 
+/// The most neighbours that are looked for at once; `ml.similar` has the same bound.
+pub(crate) const K_MOST: u16 = 10_000;
+
 /// What to look for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Question<'a> {
@@ -119,7 +122,7 @@ pub(crate) struct Question<'a> {
     pub(crate) unit: Option<&'a str>,
     /// Name or hash of the model, where the target has vectors under several.
     pub(crate) model: Option<&'a str>,
-    /// How many.
+    /// How many, at most [`K_MOST`].
     pub(crate) k: u16,
     /// What the neighbours' features have to fulfil.
     pub(crate) filter: Option<&'a Filter>,
@@ -199,7 +202,7 @@ const FEATURES_OF: &str = "SELECT unit, state, reason FROM spectra.features \
      WHERE targetid = $1 AND ($2::text IS NULL OR starts_with(unit, $2)) ORDER BY unit";
 const INDEX_OF: &str = "SELECT index_name, method, parameters ->> 'precision', \
      coalesce((parameters ->> 'lists')::int, 0) FROM ml.vector_index \
-     WHERE model_hash = $1 AND metric = $2 ORDER BY method, index_name LIMIT 1";
+     WHERE model_hash = $1 AND metric = $2 ORDER BY built_at DESC, index_name LIMIT 1";
 
 /// A vector to compare others with.
 struct Start {
@@ -344,7 +347,7 @@ fn settings(question: &Question<'_>, index: Option<&VectorIndex>) -> String {
     match index {
         None => format!("{begin}; SET LOCAL enable_indexscan = off"),
         Some(index) if index.method == "hnsw" => {
-            let ef = (2 * question.k).clamp(100, 1000);
+            let ef = question.k.saturating_mul(2).clamp(100, 1000);
             format!("{begin}; SET LOCAL hnsw.ef_search = {ef}; SET LOCAL hnsw.iterative_scan = strict_order")
         }
         Some(index) => {

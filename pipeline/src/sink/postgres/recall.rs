@@ -10,7 +10,7 @@ use super::query::{distance_operator, indexed_type, rerank};
 use super::{Database, DatabaseError};
 use crate::config::{IndexMethod, IndexPrecision, Metric};
 
-/// Neighbours asked for.
+/// Neighbours asked for, where so many exact ones are known.
 const K: usize = 10;
 /// Queries at most.
 const QUERIES: i64 = 1000;
@@ -54,6 +54,9 @@ struct Query {
 }
 
 const DOING: &str = "measuring recall";
+/// What was measured before vectors or neighbours came in says nothing of them.
+const FORGET: &str = "DELETE FROM ml.recall WHERE index_name = $1 AND measured_at < (SELECT max(loaded_at) \
+     FROM ops.load WHERE model_hash = $2 AND dataset IN ('ml.embeddings', 'ml.neighbors'))";
 const KNOWN: &str = "SELECT ef_search, k, recall, n_queries, milliseconds_per_query FROM ml.recall \
      WHERE index_name = $1 ORDER BY ef_search";
 const SAMPLE: &str = "SELECT n.unit, n.targetid, e.embedding FROM (SELECT unit, targetid FROM ml.neighbors \
@@ -71,6 +74,7 @@ const RECORD: &str = "INSERT INTO ml.recall (index_name, ef_search, k, recall, n
 /// # Errors
 /// Where the database refuses or is lost.
 pub(super) fn measure(database: &Database, subject: &Subject<'_>, settings: &[u16]) -> Result<Vec<Measured>> {
+    database.execute(DOING, FORGET, &[&subject.index, &subject.model_hash])?;
     let mut found: Vec<Measured> = database
         .query(DOING, KNOWN, &[&subject.index])?
         .iter()
@@ -139,12 +143,13 @@ fn measure_one(
     let dimension = i32::try_from(subject.dimension).unwrap_or(i32::MAX);
     let kind = indexed_type(subject.precision, dimension);
     // The spectrum finds itself first. Coarser vectors rank more candidates, as `similar` does it.
-    let candidates = K * rerank(subject.precision) + 1;
+    let k = queries.iter().map(|query| query.exact.len()).max().unwrap_or(K).min(K);
+    let candidates = k * rerank(subject.precision) + 1;
     let sql = format!(
         "SELECT * FROM (SELECT unit, targetid, embedding {operator} $1 AS distance FROM ml.embeddings \
          WHERE model_hash = $2 AND embedding IS NOT NULL \
          ORDER BY embedding::{kind} {operator} $1::{kind} LIMIT {candidates}) nearest ORDER BY distance LIMIT {}",
-        K + 1
+        k + 1
     );
     let knob = match subject.method {
         IndexMethod::Hnsw => "hnsw.ef_search",
@@ -177,7 +182,7 @@ fn measure_one(
     database.batch(DOING, "ROLLBACK")?;
     Ok(Measured {
         ef_search: i32::from(ef_search),
-        k: i32::try_from(K).unwrap_or(i32::MAX),
+        k: i32::try_from(k).unwrap_or(i32::MAX),
         recall: hits as f64 / wanted.max(1) as f64,
         n_queries: i32::try_from(queries.len()).unwrap_or(i32::MAX),
         milliseconds: 1e3 * seconds / queries.len().max(1) as f64,

@@ -55,6 +55,7 @@ const STANDS: &str = "SELECT EXISTS (SELECT FROM ml.vector_index v \
 /// The partition of a model, and how many vectors it holds.
 const PARTITION: &str = "SELECT tableoid::regclass::text, count(embedding) FROM ml.embeddings \
      WHERE model_hash = $1 GROUP BY 1";
+const FORGET: &str = "DELETE FROM ml.vector_index WHERE model_hash = $1 AND metric = $2 RETURNING index_name";
 const RECORD: &str = "INSERT INTO ml.vector_index (index_name, model_hash, metric, method, parameters, bytes, seconds) \
      VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
@@ -150,11 +151,12 @@ impl Order<'_> {
         let started = Instant::now();
         let bytes = rolled_back_on_error(database, || {
             database.batch(BUILDING, &set_local(session))?;
-            database.batch(BUILDING, &format!("DROP INDEX IF EXISTS ml.{}", quote_name(self.name)))?;
-            database.execute(BUILDING, "DELETE FROM ml.vector_index WHERE index_name = $1", &[&self.name])?;
-            telling_progress(database, || {
-                database.batch(BUILDING, &self.statement(self.name, self.partition))
-            })?;
+            // Beside the old one, which answers until the very end: to drop it, nobody may read its table.
+            let aside = format!("{}_next", self.name);
+            telling_progress(database, || database.batch(BUILDING, &self.statement(&aside, self.partition)))?;
+            self.drop_others(database)?;
+            let rename = format!("ALTER INDEX ml.{} RENAME TO {}", quote_name(&aside), quote_name(self.name));
+            database.batch(BUILDING, &rename)?;
             self.record(database, started.elapsed().as_secs_f64())
         })?;
         let seconds = started.elapsed().as_secs_f64();
@@ -166,6 +168,17 @@ impl Order<'_> {
             seconds,
             predicted_seconds,
         })
+    }
+
+    /// Removes what this index replaces: those of the same vectors and metric, in any precision.
+    fn drop_others(&self, database: &Database) -> Result<()> {
+        let rows = database.query(BUILDING, FORGET, &[&self.model.hash, &self.metric.name()])?;
+        let mut names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        names.push(self.name.to_owned());
+        for name in names {
+            database.batch(BUILDING, &format!("DROP INDEX IF EXISTS ml.{}", quote_name(&name)))?;
+        }
+        Ok(())
     }
 
     fn announce(&self, cost: &predict::Cost, session: &Session, predicted_seconds: Option<f64>) {

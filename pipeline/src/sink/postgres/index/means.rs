@@ -1,11 +1,15 @@
 //! What the server can give to one build, and the session's settings for it.
 
+use std::path::Path;
+
 use super::predict::Cost;
 use super::{Database, DatabaseError};
+use crate::memory::available_bytes;
+use crate::server::free_space;
 
 /// pgvector's own smallest sensible memory for a build.
 const MEMORY_LEAST: u64 = 16 << 20;
-/// Of the memory that is free on a server of this machine.
+/// Of the memory that is free beside the private server.
 const SHARE_OF_FREE: u64 = 4;
 
 /// What the server allows.
@@ -17,7 +21,7 @@ pub(super) struct Means {
     pub(super) workers: u32,
     /// Free in `/dev/shm`, where the server uses it and is on this machine.
     pub(super) shared: Option<u64>,
-    /// Free memory, where the server is on this machine.
+    /// Free memory, where the server is the run's own: what another one may take is its administrator's to say.
     pub(super) free: Option<u64>,
 }
 
@@ -46,8 +50,8 @@ impl Means {
         Ok(Self {
             memory: u64::try_from(memory).unwrap_or(0),
             workers: u32::try_from(workers).unwrap_or(0),
-            shared: (local && kind == "posix").then(|| free_bytes(c"/dev/shm")).flatten(),
-            free: local.then(available_memory).flatten(),
+            shared: (local && kind == "posix").then(|| free_space(Path::new("/dev/shm"))).flatten(),
+            free: database.address().is_private().then(available_bytes).flatten(),
         })
     }
 
@@ -70,23 +74,6 @@ impl Means {
 )]
 fn round_up(bytes: f64) -> u64 {
     ((bytes * 1.1) as u64).div_ceil(1 << 20) << 20
-}
-
-/// Free bytes of a file system, where it can be asked.
-fn free_bytes(path: &std::ffi::CStr) -> Option<u64> {
-    // SAFETY: statvfs is a plain record of numbers, for which zeros are a value.
-    let mut found: libc::statvfs = unsafe { std::mem::zeroed() };
-    // SAFETY: the path ends in a zero byte and the record is the caller's own, both alive during the call.
-    let outcome = unsafe { libc::statvfs(path.as_ptr(), &raw mut found) };
-    (outcome == 0).then(|| found.f_bavail * found.f_frsize)
-}
-
-/// Memory that could be used without swapping.
-fn available_memory() -> Option<u64> {
-    let text = fs_err::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes << 10)
 }
 
 #[cfg(test)]
@@ -120,14 +107,7 @@ mod tests {
         let remote = Means { memory: 64 * MB, workers: 2, shared: None, free: None };
         let session = remote.session(&cost(500));
         assert_eq!((session.memory, session.fits), (64 * MB, false));
-        let local = Means { free: Some(8192 * MB), ..remote };
-        assert!(local.session(&cost(500)).fits);
-    }
-
-    #[test]
-    fn this_machine_answers() {
-        assert!(available_memory().unwrap() > MB);
-        assert!(free_bytes(c"/").is_some());
-        assert_eq!(free_bytes(c"/no/such/place"), None);
+        let private = Means { free: Some(8192 * MB), ..remote };
+        assert!(private.session(&cost(500)).fits);
     }
 }

@@ -136,12 +136,14 @@ pub(super) fn remove_part(
     Ok(())
 }
 
-/// Copies the run records that `ops.run` does not have yet.
+/// Copies the run records that `ops.run` does not have yet, or has from before their run had ended.
 ///
 /// # Errors
 /// Where the run folder cannot be read, or the database refuses or is lost.
 pub(super) fn copy_run_records(database: &Database, folder: &Path) -> Result<()> {
-    const INSERT_RUN: &str = "INSERT INTO ops.run (run_id, record) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    const INSERT_RUN: &str = "INSERT INTO ops.run (run_id, record) VALUES ($1, $2) \
+         ON CONFLICT (run_id) DO UPDATE SET record = excluded.record \
+         WHERE run.record IS DISTINCT FROM excluded.record";
     let records = folder.join("runs");
     if !records.is_dir() {
         return Ok(());

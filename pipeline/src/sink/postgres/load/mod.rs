@@ -27,7 +27,7 @@ use crate::unit::UnitId;
 use budget::{Budget, WalBudget};
 use queue::{Item, Queue};
 use unit::{Ending, Patience};
-use wanted::{Wanted, Work, unit_work};
+use wanted::{ModelKey, Wanted, Work, unit_work};
 
 /// Between attempts at the same unit over new connections; after the last the command ends.
 const RETRY_AFTER: [Duration; 4] =
@@ -58,6 +58,8 @@ impl From<DatabaseError> for Fault {
 struct Shop<'a> {
     plan: &'a Plan,
     wanted: &'a Wanted,
+    /// Models that the database does not have although the run does: their own transactions failed.
+    absent: Vec<ModelKey>,
     ledger: Ledger,
     wal: WalBudget,
     progress: &'a Progress,
@@ -67,6 +69,8 @@ struct Shop<'a> {
 #[derive(Default)]
 struct Tally {
     report: StageReport,
+    /// Models whose units the database holds as they should be.
+    models: Vec<UnitId>,
     /// The first row that was refused.
     refused: Option<DatabaseError>,
 }
@@ -76,6 +80,7 @@ impl Tally {
         self.report.written.extend(other.report.written);
         self.report.settled += other.report.settled;
         self.report.seconds.add(other.report.seconds);
+        self.models.extend(other.models);
         if self.refused.is_none() {
             self.refused = other.refused;
         }
@@ -90,46 +95,44 @@ impl Tally {
 /// this program on its behalf, refused a row, that is the error at the end.
 pub(crate) fn run(plan: &Plan, environment: &Environment, progress: &Progress) -> Result<StageReport> {
     let wanted = Wanted::read(plan)?;
+    if wanted.is_empty() {
+        return Err(Error::NoInventory { folder: plan.folder.clone() });
+    }
     let database = Database::open(environment, &plan.folder)?;
     let budget = Budget::read(&database, plan, wanted.units.len()).map_err(Box::new)?;
-    let shop = Shop {
+    let mut shop = Shop {
         plan,
         wanted: &wanted,
+        absent: Vec::new(),
         ledger: Ledger::of_run(&plan.folder),
         wal: WalBudget::new(budget.wal_bytes),
         progress,
     };
-    progress.start(rows_of(&wanted, &shop.ledger)?);
+    progress.start(wanted.rows);
+    model::hold(&database, &wanted.fits.keys).map_err(Box::new)?;
     let connections = connect(database, budget.connections).map_err(Box::new)?;
     // Vectors need their model's partition: models first.
     let models = Queue::new(0..wanted.models.len());
     let (connections, mut tally) = work(&shop, &models, Kind::Model, connections)?;
+    if let Some(database) = connections.first() {
+        shop.absent = model::absent(database, &wanted.fits.keys).map_err(Box::new)?;
+    }
     let units = Queue::new(0..wanted.units.len());
     let (connections, done) = work(&shop, &units, Kind::Unit, connections)?;
     tally.add(done);
     progress.finish();
-    if let Some(database) = connections.first()
-        && !tally.report.written.is_empty()
-    {
-        model::retire(database, &wanted).map_err(Box::new)?;
-        accounts::copy_run_records(database, &plan.folder)?;
+    if let Some(database) = connections.first() {
+        let standing = wanted.models.iter().filter(|work| tally.models.contains(&work.unit));
+        model::retire(database, standing).map_err(Box::new)?;
+        if !tally.report.written.is_empty() {
+            accounts::copy_run_records(database, &plan.folder)?;
+        }
     }
     tally.report.written.sort_by(|a, b| a.unit.cmp(&b.unit));
     match tally.refused {
         Some(error) => Err(Error::from(Box::new(error))),
         None => Ok(tally.report),
     }
-}
-
-/// Rows of all units, as their accounts say; models come on top.
-fn rows_of(wanted: &Wanted, ledger: &Ledger) -> Result<u64> {
-    let mut rows = 0;
-    for unit in &wanted.units {
-        for stage in [Stage::Extract, Stage::Embed] {
-            rows += ledger.read(stage, unit)?.map_or(0, |row| row.rows_accounted());
-        }
-    }
-    Ok(rows)
 }
 
 /// Every unit that a run folder has for the database, with the hash that its account has once it is loaded.
@@ -141,7 +144,7 @@ pub(crate) fn expected(plan: &Plan) -> Result<Vec<(UnitId, String)>> {
     let ledger = Ledger::of_run(&plan.folder);
     let models = wanted.models.iter().map(|work| Ok((work.unit.clone(), work.load_hash())));
     let units = wanted.units.iter().map(|unit| {
-        let work = unit_work(&ledger, unit, &wanted.keys)?;
+        let work = unit_work(&ledger, unit, &wanted.fits)?;
         Ok((work.unit.clone(), work.load_hash()))
     });
     models.chain(units).collect()
@@ -206,12 +209,14 @@ fn run_lane(shop: &Shop<'_>, queue: &Queue, kind: Kind, database: &mut Database)
         let work = match kind {
             Kind::Model => &shop.wanted.models[index],
             Kind::Unit => {
-                read = unit_work(&shop.ledger, &shop.wanted.units[index], &shop.wanted.keys)?;
+                let mut unit = unit_work(&shop.ledger, &shop.wanted.units[index], &shop.wanted.fits)?;
+                unit.refuse_vectors_of(&shop.absent);
+                read = unit;
                 &read
             }
         };
-        if work.outdated {
-            tracing::warn!(unit = %work.unit, "its embeddings are of earlier spectra and are left out; run embed again");
+        if let Some(outdated) = work.outdated {
+            tracing::warn!(unit = %work.unit, "{outdated}");
         }
         let started = Instant::now();
         match attempt(shop, database, work, kind, patience) {
@@ -235,6 +240,9 @@ fn attempt(
     if let Some(fault) = &work.fault {
         return Err(Fault::File(fault.clone()));
     }
+    if work.unaccounted {
+        return Ok(Ending::Settled { rows: 0 });
+    }
     let mut waits = RETRY_AFTER.into_iter();
     loop {
         let outcome = match kind {
@@ -256,6 +264,7 @@ fn attempt(
             }
             match database.another() {
                 Ok(fresh) => {
+                    model::hold(&fresh, &shop.wanted.fits.keys)?;
                     *database = fresh;
                     break;
                 }
@@ -276,6 +285,8 @@ impl Tally {
         };
         if work.unit.specprod().is_some() {
             shop.progress.advance(rows);
+        } else {
+            self.models.push(work.unit.clone());
         }
         let mut counts = RowCounts::new();
         if rows > 0 {

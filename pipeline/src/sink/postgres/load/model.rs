@@ -5,18 +5,27 @@ use tokio_postgres::types::ToSql;
 
 use super::part::{Copied, Source};
 use super::unit::{Ending, LoadedParts, Patience, in_transaction, loaded_parts, lock, stands};
-use super::wanted::{Dataset, Part, Wanted, Work};
+use super::wanted::{Dataset, ModelKey, Part, Work};
 use super::{Database, DatabaseError, Fault, Shop, accounts};
 use crate::model::Card;
 use crate::sink::postgres::quote_name;
+use crate::unit::UnitId;
+
+/// Tables that hold a partition of each model, in the order in which every loader touches them.
+const GLOBAL: [Dataset; 2] = [Dataset::Neighbors, Dataset::Scores];
 
 const KNOWN: &str = "SELECT 1 FROM ml.models WHERE model_hash = $1";
 const REMOVE: &str = "DELETE FROM ml.models WHERE model_hash = $1";
 const INSERT: &str = "INSERT INTO ml.models (model_hash, name, version, class, embedder, dimension, n_pixels, \
      grid_log10_first, grid_dlog10, sample_sha256, explained_variance, card, card_markdown) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+/// Other fits of a model's name that no unit has vectors of; $2 is the present hash, empty where there is none.
 const SUPERSEDED: &str = "SELECT m.model_hash FROM ml.models m WHERE m.name = $1 AND m.model_hash <> $2 \
      AND NOT EXISTS (SELECT FROM ops.load l WHERE l.dataset = 'ml.embeddings' AND l.model_hash = m.model_hash)";
+/// As long as the session lasts.
+const HOLD: &str = "SELECT pg_advisory_lock_shared(hashtextextended('specmill model ' || $1, 0))";
+const TRY_RETIRE: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended('specmill model ' || $1, 0))";
+const RETIRING: &str = "removing a superseded model";
 
 /// Loads a model's unit.
 ///
@@ -30,11 +39,6 @@ pub(super) fn load(
 ) -> Result<Ending, Fault> {
     if let Some(rows) = settled(database, work)? {
         return Ok(Ending::Settled { rows });
-    }
-    if let Some((card, _)) = work.card.as_deref() {
-        let dimension = i32::try_from(card.dimension).unwrap_or(i32::MAX);
-        let doing = format!("opening the partition of {}", work.unit);
-        database.query(&doing, "SELECT ml.open_model($1, $2)", &[&card.model_hash, &dimension])?;
     }
     in_transaction(database, || {
         if !lock(database, work, patience)? {
@@ -66,21 +70,13 @@ fn settled(database: &Database, work: &Work) -> Result<Option<u64>, Fault> {
 
 fn replace(database: &Database, shop: &Shop<'_>, work: &Work) -> Result<Copied, Fault> {
     let loaded = present(database, work)?;
-    for dataset in [Dataset::Neighbors, Dataset::Scores] {
-        let vanished = loaded.keys().find(|(name, _)| name == dataset.sql_table());
-        if let Some((_, model_hash)) = vanished
-            && !work.parts.iter().any(|part| part.dataset == dataset)
-        {
-            drop_partition(database, dataset, model_hash)?;
-            accounts::remove_part(database, work, dataset, model_hash)?;
-        }
-    }
+    let changed: Vec<&Part> = work.parts.iter().filter(|part| !stands(&loaded, part)).collect();
     let mut total = Copied::default();
-    for part in work.parts.iter().filter(|part| !stands(&loaded, part)) {
+    for part in &changed {
         let copied = match part.dataset {
             Dataset::Models => insert_model(database, work)?,
             Dataset::Features | Dataset::Embeddings | Dataset::Neighbors | Dataset::Scores => {
-                replace_partition(database, shop, work, part)?
+                copy_aside(database, shop, work, part)?
             }
         };
         accounts::remove_part(database, work, part.dataset, part.model_hash())?;
@@ -90,10 +86,32 @@ fn replace(database: &Database, shop: &Shop<'_>, work: &Work) -> Result<Copied, 
         total.seconds += copied.seconds;
     }
     accounts::replace(database, work)?;
+    // What stops other sessions comes last, and in one order for all loaders.
+    for dataset in GLOBAL {
+        let vanished = loaded.keys().find(|(name, _)| name == dataset.sql_table());
+        if let Some(part) = changed.iter().find(|part| part.dataset == dataset) {
+            attach_replacement(database, dataset, part.model_hash())?;
+        } else if let Some((_, model_hash)) = vanished
+            && !work.parts.iter().any(|part| part.dataset == dataset)
+        {
+            drop_partition(database, dataset, model_hash)?;
+            accounts::remove_part(database, work, dataset, model_hash)?;
+        }
+    }
+    open_embeddings(database, work)?;
     Ok(total)
 }
 
-/// The model's row, and the partition that its vectors need.
+/// Makes the partition for the model's vectors, with the model or not at all.
+fn open_embeddings(database: &Database, work: &Work) -> Result<(), Fault> {
+    let Some((card, _)) = work.card.as_deref() else { return Ok(()) };
+    let dimension = i32::try_from(card.dimension).unwrap_or(i32::MAX);
+    let doing = format!("opening the partition of {}", work.unit);
+    database.query(&doing, "SELECT ml.open_model($1, $2)", &[&card.model_hash, &dimension])?;
+    Ok(())
+}
+
+/// The model's row.
 fn insert_model(database: &Database, work: &Work) -> Result<Copied, Fault> {
     let Some((card, markdown)) = work.card.as_deref() else { return Ok(Copied::default()) };
     let doing = format!("writing the card of {}", work.unit);
@@ -154,18 +172,13 @@ fn single(share: f64) -> f32 {
     share as f32
 }
 
-fn replace_partition(
-    database: &Database,
-    shop: &Shop<'_>,
-    work: &Work,
-    part: &Part,
-) -> Result<Copied, Fault> {
+/// Copies a part's rows into a table beside the model's partition.
+fn copy_aside(database: &Database, shop: &Shop<'_>, work: &Work, part: &Part) -> Result<Copied, Fault> {
     let source = Source::open(&shop.plan.folder, &work.unit, part)?;
     let table = prepare_replacement(database, part.dataset, part.model_hash())?;
     let share = shop.wal.take(source.wal_bytes());
     let copied = source.copy_into(database, &table)?;
     drop(share);
-    attach_replacement(database, part.dataset, part.model_hash())?;
     Ok(copied)
 }
 
@@ -197,26 +210,82 @@ fn drop_partition(database: &Database, dataset: Dataset, model_hash: &str) -> Re
     Ok(())
 }
 
-/// Removes models that this run has fitted anew, once no vector of theirs is left.
+/// Keeps other loaders from retiring models that this one is still loading vectors of.
 ///
 /// # Errors
 /// Where the database refuses or is lost.
-pub(super) fn retire(database: &Database, wanted: &Wanted) -> Result<(), DatabaseError> {
-    let doing = "removing a superseded model";
-    for key in &wanted.keys {
-        for row in database.query(doing, SUPERSEDED, &[&key.name, &key.hash])? {
-            let model_hash: String = row.get(0);
-            tracing::info!(model = key.name, model_hash, "removing the model's earlier fit");
-            database.batch(doing, "BEGIN")?;
-            for dataset in [Dataset::Embeddings, Dataset::Neighbors, Dataset::Scores] {
-                drop_partition(database, dataset, &model_hash)?;
-            }
-            for table in ["ml.models", "ops.load"] {
-                let remove = format!("DELETE FROM {table} WHERE model_hash = $1");
-                database.execute(doing, &remove, &[&model_hash])?;
-            }
-            database.batch(doing, "COMMIT")?;
+pub(super) fn hold(database: &Database, keys: &[ModelKey]) -> Result<(), DatabaseError> {
+    for key in keys {
+        database.query("announcing a model", HOLD, &[&key.hash])?;
+    }
+    Ok(())
+}
+
+/// Those of the models that the database does not have.
+///
+/// # Errors
+/// Where the database refuses or is lost.
+pub(super) fn absent(database: &Database, keys: &[ModelKey]) -> Result<Vec<ModelKey>, DatabaseError> {
+    let mut absent = Vec::new();
+    for key in keys {
+        if database.query("looking for a model", KNOWN, &[&key.hash])?.is_empty() {
+            absent.push(key.clone());
         }
+    }
+    Ok(absent)
+}
+
+/// Removes earlier fits of models that stand as they should, once no vector of theirs is left and nobody is loading
+/// any.
+///
+/// # Errors
+/// Where the database refuses or is lost.
+pub(super) fn retire<'a>(
+    database: &Database,
+    models: impl Iterator<Item = &'a Work>,
+) -> Result<(), DatabaseError> {
+    for work in models {
+        if superseded(database, work)?.is_empty() {
+            continue;
+        }
+        let outcome = in_transaction(database, || {
+            lock(database, work, Patience::Wait)?;
+            for model_hash in superseded(database, work)? {
+                if database.query_one(RETIRING, TRY_RETIRE, &[&model_hash])?.get(0) {
+                    tracing::info!(unit = %work.unit, model_hash, "removing the model's earlier fit");
+                    remove_fit(database, &model_hash)?;
+                } else {
+                    tracing::info!(unit = %work.unit, model_hash, "another loader is at the model's other fit; it stays");
+                }
+            }
+            Ok(())
+        });
+        outcome.map_err(|fault| match fault {
+            Fault::Database(error) => error,
+            Fault::File(reason) | Fault::Row(reason) => {
+                DatabaseError::RowRefused { doing: RETIRING.to_owned(), reason }
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Hashes of a model's superseded fits.
+fn superseded(database: &Database, work: &Work) -> Result<Vec<String>, DatabaseError> {
+    let UnitId::Model { name } = &work.unit else { return Ok(Vec::new()) };
+    let present = work.card.as_deref().map_or("", |(card, _)| card.model_hash.as_str());
+    let rows = database.query(RETIRING, SUPERSEDED, &[name, &present])?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Removes everything of one fit, in the order in which models are loaded.
+fn remove_fit(database: &Database, model_hash: &str) -> Result<(), DatabaseError> {
+    for dataset in [Dataset::Neighbors, Dataset::Scores, Dataset::Embeddings] {
+        drop_partition(database, dataset, model_hash)?;
+    }
+    for table in ["ml.models", "ops.load"] {
+        let remove = format!("DELETE FROM {table} WHERE model_hash = $1");
+        database.execute(RETIRING, &remove, &[&model_hash])?;
     }
     Ok(())
 }

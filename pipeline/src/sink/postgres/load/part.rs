@@ -148,8 +148,14 @@ impl Source {
         let doing = format!("loading {}", self.path.display());
         let statement = copy::statement(sql_table, &self.table);
         let (verified, encoded, sent) = std::thread::scope(|scope| {
-            let verifying = scope.spawn(|| self.verify());
-            let encoding = scope.spawn(move || self.encode(&sender_of(sender)));
+            let verifying = scope.spawn(|| {
+                let_the_sender_go_first();
+                self.verify()
+            });
+            let encoding = scope.spawn(move || {
+                let_the_sender_go_first();
+                self.encode(&sender_of(sender))
+            });
             let sent = database.block_on(send(database, &statement, receiver));
             let verified = verifying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             // A decoder may panic over damaged bytes; the digest tells.
@@ -257,6 +263,14 @@ fn check_model(metadata: &ArrowReaderMetadata, model: &ModelKey) -> Result<(), S
         }
         _ => Ok(()),
     }
+}
+
+/// Lowers the priority of the calling thread. What works ahead of the server must not keep the thread that feeds it
+/// off a core: a socket holds less than a millisecond's worth of rows.
+fn let_the_sender_go_first() {
+    const NICER: libc::c_int = 10;
+    // SAFETY: on Linux this changes the priority of the calling thread and nothing else; any outcome will do.
+    let _ = unsafe { libc::nice(NICER) };
 }
 
 fn sender_of(sender: mpsc::Sender<Message>) -> impl Fn(Message) -> Result<(), Halt> {

@@ -80,7 +80,8 @@ pub(super) fn in_transaction<T>(
     database: &Database,
     body: impl FnOnce() -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    database.batch("beginning a transaction", "BEGIN")?;
+    // Once the unit is locked, its statements must see what the loader before them committed.
+    database.batch("beginning a transaction", "BEGIN ISOLATION LEVEL READ COMMITTED")?;
     let outcome = body();
     let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
     match (outcome, database.batch("ending a transaction", end)) {
@@ -146,12 +147,15 @@ pub(super) fn stands(loaded: &LoadedParts, part: &Part) -> bool {
 /// Parts that the database holds and the run folder does not have: vanished, or of a model that this run has
 /// fitted anew. Those of models that this run knows nothing of are another run's.
 fn stale(loaded: &LoadedParts, shop: &Shop<'_>, work: &Work) -> Vec<(Dataset, String)> {
-    let is_ours = |loaded: &Loaded| {
-        loaded.model.as_ref().is_none_or(|name| shop.plan.models.iter().any(|model| model.name == *name))
+    let is_ours = |model_hash: &str, loaded: &Loaded| match &loaded.model {
+        Some(name) => shop.plan.models.iter().any(|model| model.name == *name),
+        None => model_hash.is_empty(),
     };
     loaded
         .iter()
-        .filter(|(found, loaded)| is_ours(loaded) && !work.parts.iter().any(|part| key(part) == **found))
+        .filter(|(found, loaded)| {
+            is_ours(&found.1, loaded) && !work.parts.iter().any(|part| key(part) == **found)
+        })
         .filter_map(|((dataset, model_hash), _)| {
             let dataset =
                 [Dataset::Features, Dataset::Embeddings].into_iter().find(|d| d.sql_table() == dataset)?;

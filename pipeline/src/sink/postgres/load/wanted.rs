@@ -1,13 +1,16 @@
 //! What the database should hold, as the run folder's ledger accounts for it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::digest::sha256_hex;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ledger::{FileRecord, Ledger, LedgerRow, State};
 use crate::model::Card;
-use crate::plan::Plan;
+use crate::plan::{ModelPlan, Plan};
 use crate::stage::Stage;
+use crate::stages::inventory;
+use crate::stages::upstream::{as_one, model_unit};
 use crate::unit::UnitId;
 
 /// A table that lake files are loaded into.
@@ -87,13 +90,32 @@ pub(super) struct Work {
     pub(super) card: Option<Box<(Card, String)>>,
     /// Why nothing of the unit can be loaded.
     pub(super) fault: Option<String>,
-    /// Its embeddings are of earlier spectra, and left out.
-    pub(super) outdated: bool,
+    /// Results that no longer follow from what they were made of and are left out, and the way to new ones.
+    pub(super) outdated: Option<&'static str>,
+    /// Nothing says what should be there of the unit: what the database holds is left alone.
+    pub(super) unaccounted: bool,
 }
 
 impl Work {
     fn of(unit: UnitId) -> Self {
-        Self { unit, parts: Vec::new(), accounts: Vec::new(), card: None, fault: None, outdated: false }
+        Self {
+            unit,
+            parts: Vec::new(),
+            accounts: Vec::new(),
+            card: None,
+            fault: None,
+            outdated: None,
+            unaccounted: false,
+        }
+    }
+
+    /// Makes vectors of models that the database does not have the unit's fault: nobody could tell what they are.
+    pub(super) fn refuse_vectors_of(&mut self, absent: &[ModelKey]) {
+        let lost = self.parts.iter().find(|part| part.model.as_ref().is_some_and(|key| absent.contains(key)));
+        if let Some(Part { file, model: Some(model), .. }) = lost {
+            self.fault =
+                Some(format!("{}: its model `{}` could not be loaded, see model/{1}", file.path, model.name));
+        }
     }
 
     /// What was read, as the local account of the load keeps it.
@@ -103,6 +125,10 @@ impl Work {
 
     /// How the unit ends where the database holds all there is of it, and why that is not much.
     pub(super) fn outcome(&self) -> (State, Option<String>) {
+        if self.unaccounted {
+            let reason = "extract has no account of it; what the database holds was left alone";
+            return (State::MissingUpstream, Some(reason.to_owned()));
+        }
         if !self.parts.is_empty() {
             return (State::Done, None);
         }
@@ -132,33 +158,94 @@ pub(super) struct Wanted {
     /// Models with their global results.
     pub(super) models: Vec<Work>,
     /// What every unit's embeddings are held against.
-    pub(super) keys: Vec<ModelKey>,
-    /// Units of features and embeddings; [`unit_work`] reads what each has.
+    pub(super) fits: Fits,
+    /// The inventory's units of features and embeddings; [`unit_work`] reads what each has.
     pub(super) units: Vec<UnitId>,
+    /// Rows of all units, as their accounts say; models come on top.
+    pub(super) rows: u64,
+}
+
+/// The models as they are fitted now.
+#[derive(Debug)]
+pub(super) struct Fits {
+    /// Those whose card could be read.
+    pub(super) keys: Vec<ModelKey>,
+    /// The hash of present embeddings; `None` where a card that decides it cannot be read.
+    embed_hash: Option<String>,
+}
+
+impl Fits {
+    fn is_present(&self, row: &LedgerRow) -> bool {
+        self.embed_hash.as_ref().is_none_or(|hash| row.stage_hash == *hash)
+    }
 }
 
 impl Wanted {
-    /// Reads the ledger.
+    /// Reads the ledger's accounts of the models and of the inventory's units.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// Where the inventory or the ledger cannot be read.
     pub(super) fn read(plan: &Plan) -> Result<Self> {
         let ledger = Ledger::of_run(&plan.folder);
+        let units = accounted_units(&ledger, plan)?;
         let mut models = Vec::new();
+        let mut hashes = Some(Vec::new());
         for model in &plan.models {
-            models.extend(model_work(&ledger, &plan.folder, &model.name)?);
+            let Some(work) = model_work(&ledger, plan, model)? else { continue };
+            let fitted = work.accounts.first();
+            if fitted.is_some_and(|row| row.state == State::Done && row.stage_hash == plan.fit_hash(model)) {
+                hashes = hashes.zip(model_key(&work)).map(|(mut hashes, key)| {
+                    hashes.push((model.name.clone(), key.hash));
+                    hashes
+                });
+            }
+            models.push(work);
         }
-        let mut ids = ledger.units(Stage::Extract)?;
-        ids.extend(ledger.units(Stage::Embed)?);
-        ids.sort();
-        ids.dedup();
         let keys = models.iter().filter_map(model_key).collect();
-        let units: Vec<UnitId> = ids.into_iter().filter(|unit| unit.specprod().is_some()).collect();
-        if models.is_empty() && units.is_empty() {
-            return Err(Error::NoInventory { folder: plan.folder.clone() });
+        let fits = Fits { keys, embed_hash: hashes.map(|hashes| plan.embed_hash(&hashes)) };
+        let mut wanted = Self { models: Vec::new(), fits, units, rows: 0 };
+        let vectors = wanted.vectors(&ledger)?;
+        for mut work in models {
+            add_global_results(&mut work, &ledger, plan, &wanted.fits, &vectors)?;
+            wanted.models.push(work);
         }
-        Ok(Self { models, keys, units })
+        Ok(wanted)
     }
+
+    /// Whether the run folder has nothing for the database.
+    pub(super) fn is_empty(&self) -> bool {
+        self.models.is_empty() && self.units.is_empty()
+    }
+
+    /// The files of present embeddings by model, in the order of their units' text; counts rows on the way.
+    fn vectors(&mut self, ledger: &Ledger) -> Result<BTreeMap<String, Vec<FileRecord>>> {
+        let mut vectors: BTreeMap<String, Vec<FileRecord>> = BTreeMap::new();
+        for unit in &self.units {
+            let work = unit_work(ledger, unit, &self.fits)?;
+            self.rows += work.accounts.iter().map(LedgerRow::rows_accounted).sum::<u64>();
+            let parts = if work.unaccounted { left_alone(ledger, unit, &self.fits)? } else { work.parts };
+            for part in parts {
+                if let Some(model) = part.model {
+                    vectors.entry(model.name).or_default().push(part.file);
+                }
+            }
+        }
+        Ok(vectors)
+    }
+}
+
+/// The inventory's units that a stage has come to, in the order of their text. Those of another input stay as they
+/// are, here and in the database.
+fn accounted_units(ledger: &Ledger, plan: &Plan) -> Result<Vec<UnitId>> {
+    let mut accounted = BTreeSet::new();
+    for stage in [Stage::Extract, Stage::Embed, Stage::Load] {
+        accounted.extend(ledger.units(stage)?);
+    }
+    let present = inventory::load(plan)?.entries.into_iter().filter_map(|entry| entry.unit);
+    let mut units: Vec<UnitId> = present.filter(|unit| accounted.contains(unit)).collect();
+    units.sort_by_cached_key(ToString::to_string);
+    units.dedup();
+    Ok(units)
 }
 
 fn model_key(work: &Work) -> Option<ModelKey> {
@@ -170,33 +257,55 @@ fn model_key(work: &Work) -> Option<ModelKey> {
     })
 }
 
-/// A model's transaction; `None` where the run has not come to the model yet.
-fn model_work(ledger: &Ledger, folder: &Path, name: &str) -> Result<Option<Work>> {
-    let unit = UnitId::Model { name: name.to_owned() };
+/// A model's transaction, without its global results yet; `None` where the run has not come to the model.
+fn model_work(ledger: &Ledger, plan: &Plan, model: &ModelPlan) -> Result<Option<Work>> {
+    let unit = model_unit(&model.name);
     let Some(fitted) = ledger.read(Stage::FitBasis, &unit)? else { return Ok(None) };
-    let neighbors = ledger.read(Stage::Neighbors, &unit)?;
     let mut work = Work::of(unit);
     if !fitted.outputs.is_empty() {
-        match read_card(folder, &fitted) {
+        match read_card(&plan.folder, &fitted) {
             Ok(card) => work.card = Some(Box::new(card)),
             Err(fault) => work.fault = Some(fault),
         }
     }
-    let key = model_key(&work);
-    if let Some(key) = &key {
+    if let Some(key) = model_key(&work) {
+        let files: Vec<&FileRecord> = fitted.outputs.iter().collect();
         work.parts.push(Part {
             dataset: Dataset::Models,
-            model: Some(key.clone()),
-            file: as_one(&format!("models/{name}"), &fitted.outputs),
+            model: Some(key),
+            file: as_one(&format!("models/{}", model.name), &files),
             stage_hash: fitted.stage_hash.clone(),
         });
-        for (dataset, file) in neighbors.iter().flat_map(global_results) {
-            let stage_hash = neighbors.as_ref().map(|row| row.stage_hash.clone()).unwrap_or_default();
-            work.parts.push(Part { dataset, model: Some(key.clone()), file: file.clone(), stage_hash });
-        }
     }
-    work.accounts = [Some(fitted), neighbors].into_iter().flatten().collect();
+    work.accounts.push(fitted);
     Ok(Some(work))
+}
+
+/// Adds a model's neighbours and scores where they are of the present vectors.
+fn add_global_results(
+    work: &mut Work,
+    ledger: &Ledger,
+    plan: &Plan,
+    fits: &Fits,
+    vectors: &BTreeMap<String, Vec<FileRecord>>,
+) -> Result<()> {
+    let Some(row) = ledger.read(Stage::Neighbors, &work.unit)? else { return Ok(()) };
+    let Some(key) = model_key(work) else { return Ok(()) };
+    let files: Vec<&FileRecord> = vectors.get(&key.name).into_iter().flatten().collect();
+    let hash = fits.embed_hash.as_ref().map(|embed_hash| plan.neighbors_hash(&key.hash, embed_hash));
+    let follows = hash.is_none_or(|hash| row.stage_hash == hash)
+        && row.inputs == [as_one(&format!("embeddings/{}", key.name), &files)];
+    if !follows {
+        work.outdated =
+            Some("its neighbours and scores are of earlier vectors and are left out; run neighbors again");
+        return Ok(());
+    }
+    for (dataset, file) in global_results(&row) {
+        let stage_hash = row.stage_hash.clone();
+        work.parts.push(Part { dataset, model: Some(key.clone()), file: file.clone(), stage_hash });
+    }
+    work.accounts.push(row);
+    Ok(())
 }
 
 fn global_results(row: &LedgerRow) -> impl Iterator<Item = (Dataset, &FileRecord)> {
@@ -226,41 +335,44 @@ fn read_card(folder: &Path, row: &LedgerRow) -> std::result::Result<(Card, Strin
     Ok((card, markdown))
 }
 
-/// Many files as one record.
-fn as_one(path: &str, files: &[FileRecord]) -> FileRecord {
-    let line = |file: &FileRecord| format!("{} {}\n", file.path, file.sha256.as_deref().unwrap_or("-"));
-    let text: String = files.iter().map(line).collect();
-    FileRecord {
-        path: path.to_owned(),
-        bytes: files.iter().map(|file| file.bytes).sum(),
-        sha256: Some(sha256_hex(text.as_bytes())),
-    }
-}
-
 /// Everything the run folder has of one unit.
 ///
 /// # Errors
 /// Where the ledger cannot be read.
-pub(super) fn unit_work(ledger: &Ledger, unit: &UnitId, models: &[ModelKey]) -> Result<Work> {
-    let extracted = ledger.read(Stage::Extract, unit)?;
-    let embedded = ledger.read(Stage::Embed, unit)?;
+pub(super) fn unit_work(ledger: &Ledger, unit: &UnitId, fits: &Fits) -> Result<Work> {
     let mut work = Work::of(unit.clone());
-    let follows = |row: &LedgerRow| {
-        let spectra = extracted.as_ref().map(|row| row.outputs.as_slice()).unwrap_or_default();
-        row.inputs.iter().all(|input| spectra.contains(input))
+    let Some(extracted) = ledger.read(Stage::Extract, unit)? else {
+        work.unaccounted = true;
+        return Ok(work);
     };
-    work.outdated = embedded.as_ref().is_some_and(|row| !follows(row));
+    let embedded = ledger.read(Stage::Embed, unit)?;
+    let follows = |row: &LedgerRow| {
+        fits.is_present(row) && row.inputs.iter().all(|input| extracted.outputs.contains(input))
+    };
+    if embedded.as_ref().is_some_and(|row| !follows(row)) {
+        work.outdated =
+            Some("its embeddings are of earlier spectra or models and are left out; run embed again");
+    }
     let embedded = embedded.filter(follows);
-    work.accounts = [extracted, embedded].into_iter().flatten().collect();
+    work.accounts = [Some(extracted), embedded].into_iter().flatten().collect();
     for row in &work.accounts {
         for file in &row.outputs {
-            match part(row, file, models) {
+            match part(row, file, &fits.keys) {
                 Ok(part) => work.parts.extend(part),
                 Err(fault) => work.fault = Some(fault),
             }
         }
     }
     Ok(work)
+}
+
+/// The vectors of a unit that the database keeps for want of an account of the spectra.
+fn left_alone(ledger: &Ledger, unit: &UnitId, fits: &Fits) -> Result<Vec<Part>> {
+    let Some(row) = ledger.read(Stage::Embed, unit)?.filter(|row| fits.is_present(row)) else {
+        return Ok(Vec::new());
+    };
+    let parts = row.outputs.iter().filter_map(|file| part(&row, file, &fits.keys).ok().flatten());
+    Ok(parts.collect())
 }
 
 /// What a unit's output is to the database; spectra stay in the lake.
