@@ -25,7 +25,11 @@ EXAMPLES:
   specmill plan jobs/runs/demo.toml
   specmill run jobs/runs/demo.toml
   specmill status jobs/runs/demo.toml
-  specmill show jobs/runs/demo.toml --target 39627640566453451 --out target.png")]
+  specmill show jobs/runs/demo.toml --target 39627640566453451 --out target.png
+  specmill db start jobs/runs/demo.toml
+  specmill db migrate jobs/runs/demo.toml
+  specmill db load jobs/runs/demo.toml
+  specmill similar jobs/runs/demo.toml --target 39626406270861315 --out similar.png")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

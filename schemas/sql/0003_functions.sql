@@ -193,7 +193,7 @@ BEGIN
     RETURN partition;
 END $$;
 COMMENT ON FUNCTION ml.open_model IS
-    'Makes a model''s partition of ml.embeddings where there is none, and gives its name. In a transaction of its own: others wait for its end.';
+    'Makes a model''s partition of ml.embeddings where there is none, and gives its name. Last in the model''s transaction: others wait for its end.';
 
 CREATE FUNCTION ml.prepare_replacement(parent text, model_hash text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
