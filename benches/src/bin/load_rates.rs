@@ -23,6 +23,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 use specmill::ledger::{FileRecord, Ledger, LedgerRow, RowCounts, State};
+use specmill::plan::{Overrides, Plan};
 use specmill::server::ServerFile;
 use specmill::stage::Stage;
 use specmill::unit::UnitId;
@@ -115,10 +116,16 @@ impl Bench {
     }
 
     fn account(&self, stage: Stage, unit: &UnitId, outputs: Vec<FileRecord>) -> Result<()> {
+        let plan = Plan::read(&self.folder.join("run.toml"), &Overrides::default())?;
+        let stage_hash = if stage == Stage::Embed {
+            plan.embed_hash(&[(MODEL.to_owned(), HASH.to_owned())])
+        } else {
+            plan.models.first().map(|model| plan.fit_hash(model)).ok_or("no model")?
+        };
         Ok(self.ledger().commit(&LedgerRow {
             stage,
             unit: unit.clone(),
-            stage_hash: "bench".to_owned(),
+            stage_hash,
             state: State::Done,
             reason: None,
             rows_in: 0,
@@ -249,6 +256,10 @@ impl Bench {
             let row = self.ledger().read(Stage::Load, &self.unit)?.ok_or("the unit was not loaded")?;
             if row.state != State::Done {
                 return Err(row.reason.unwrap_or_default().into());
+            }
+            let loaded = self.psql(&format!("SELECT 'rows=' || count(*) FROM {partition}"))?;
+            if !loaded.lines().any(|line| line == format!("rows={}", self.rows)) {
+                return Err(format!("not {} rows were loaded: {loaded}", self.rows).into());
             }
             ours = ours.min(row.seconds);
             if repeat == 0 {
