@@ -9,6 +9,12 @@ use arrow::array::{
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
+/// A number as a single-precision column holds it.
+#[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
+pub(crate) fn to_f32(value: f64) -> f32 {
+    value as f32
+}
+
 /// The columns of one batch, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Columns {

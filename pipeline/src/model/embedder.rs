@@ -2,6 +2,7 @@
 
 use specmill_kernels::{Backend, SpectraBatch};
 
+use crate::columns::to_f32;
 use crate::error::Result;
 use crate::lake::SpectraRows;
 
@@ -103,11 +104,6 @@ impl Embedder for Model {
             n_good_s: dev.download(&normalized.n_good_s)?,
         })
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "stored in single precision")]
-fn to_f32(value: f64) -> f32 {
-    value as f32
 }
 
 /// Sets pixels that the model's sample never saw missing.

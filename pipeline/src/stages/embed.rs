@@ -12,7 +12,7 @@ use arrow::datatypes::SchemaRef;
 use specmill_kernels::Backend;
 use specmill_schemas::embeddings;
 
-use crate::columns::Columns;
+use crate::columns::{Columns, to_f32};
 use crate::config::Embed;
 use crate::error::{Error, Result};
 use crate::inventory::Inventory;
@@ -25,7 +25,7 @@ use crate::sink::{self, Footer, TableWriter, WrittenFile};
 use crate::stage::Stage;
 use crate::stages::fit_basis::check_width;
 use crate::stages::upstream::{ReadyModel, extracted, model_hashes, ready_models, spectra_of};
-use crate::stages::{StageReport, StepSeconds};
+use crate::stages::{self, StageReport, StepSeconds};
 use crate::unit::UnitId;
 
 const ROWS_PER_GROUP: usize = 8192;
@@ -72,19 +72,7 @@ pub(crate) fn run<B: Backend>(
     let next = AtomicUsize::new(0);
     let shop = Shop { dev, plan, models: &models, hash: &hash, units: &units, next, progress };
     let lanes = dev.info().threads.clamp(1, units.len().max(1));
-    let results: Vec<Result<(Vec<LedgerRow>, StepSeconds)>> = std::thread::scope(|scope| {
-        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(|| run_lane(&shop, &ledger))).collect();
-        lanes
-            .into_iter()
-            .map(|lane| lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
-    for result in results {
-        let (rows, seconds) = result?;
-        report.written.extend(rows);
-        report.seconds.add(seconds);
-    }
-    report.written.sort_by(|a, b| a.unit.cmp(&b.unit));
+    report.run_lanes(lanes, || run_lane(&shop, &ledger))?;
     progress.finish();
     Ok(report)
 }
@@ -290,11 +278,6 @@ impl Verdicts {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "stored in single precision")]
-fn to_f32(value: f64) -> f32 {
-    value as f32
-}
-
 /// Where a unit's embeddings under a model stand in the run folder.
 pub(crate) fn output_path(model: &str, unit: &UnitId) -> PathBuf {
     let mut path = Path::new("embeddings").join(model).join(unit.relative_path()).into_os_string();
@@ -303,21 +286,15 @@ pub(crate) fn output_path(model: &str, unit: &UnitId) -> PathBuf {
 }
 
 fn footer<B>(shop: &Shop<'_, B>, ready: &ReadyModel<'_>, unit: &UnitId) -> Footer {
-    let (stage, identity) = (Stage::Embed, ready.model.identity());
-    [
-        ("specmill.stage", stage.name().to_owned()),
-        ("specmill.stage_version", stage.version().to_string()),
-        ("specmill.stage_hash", shop.hash.to_owned()),
-        ("specmill.code_version", env!("CARGO_PKG_VERSION").to_owned()),
+    let identity = ready.model.identity();
+    let own = [
         ("specmill.unit", unit.to_string()),
         ("specmill.model", identity.name.to_owned()),
         ("specmill.model_hash", identity.hash.to_owned()),
         ("specmill.embedder_version", identity.version.to_string()),
         ("specmill.preprocessing", identity.preprocessing.to_owned()),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value))
-    .collect()
+    ];
+    stages::footer(Stage::Embed, shop.hash, own)
 }
 
 impl UnitOutput {

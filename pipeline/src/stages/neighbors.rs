@@ -12,7 +12,7 @@ use specmill_kernels::ops::nearest_neighbors::{NO_ROW, unit_vectors};
 use specmill_schemas::Table;
 use specmill_schemas::neighbors as tables;
 
-use crate::columns::Columns;
+use crate::columns::{Columns, to_f32};
 use crate::config::Metric;
 use crate::error::{Error, Result};
 use crate::inventory::Inventory;
@@ -23,7 +23,7 @@ use crate::plan::Plan;
 use crate::sink::{self, Footer, TableWriter};
 use crate::stage::Stage;
 use crate::stages::upstream::{ReadyModel, as_one, extracted, model_hashes, model_unit, ready_models};
-use crate::stages::{StageReport, StepSeconds, embed};
+use crate::stages::{self, StageReport, StepSeconds, embed};
 
 /// Queries searched at once: enough to keep every core busy, few enough to report progress.
 const QUERIES: usize = 8192;
@@ -334,18 +334,9 @@ fn write(
 }
 
 fn footer(ready: &ReadyModel<'_>, hash: &str) -> Footer {
-    let (stage, card) = (Stage::Neighbors, &ready.model.card);
-    [
-        ("specmill.stage", stage.name().to_owned()),
-        ("specmill.stage_version", stage.version().to_string()),
-        ("specmill.stage_hash", hash.to_owned()),
-        ("specmill.code_version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("specmill.model", card.name.clone()),
-        ("specmill.model_hash", card.model_hash.clone()),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value))
-    .collect()
+    let card = &ready.model.card;
+    let own = [("specmill.model", card.name.clone()), ("specmill.model_hash", card.model_hash.clone())];
+    stages::footer(Stage::Neighbors, hash, own)
 }
 
 /// Rows of either table: the key, and the table's own columns.
@@ -433,9 +424,4 @@ fn score_columns(
         ("knn_mean_distance", Arc::new(Float32Array::from(mean))),
         ("reconstruction_chi2", Arc::new(Float32Array::from(chi2))),
     ];
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "stored in single precision")]
-fn to_f32(value: f64) -> f32 {
-    value as f32
 }

@@ -112,19 +112,7 @@ pub fn run<B: Backend>(
         progress,
     };
     let lanes = lanes(plan, dev.info().threads, units.len());
-    let results: Vec<Result<(Vec<LedgerRow>, StepSeconds)>> = std::thread::scope(|scope| {
-        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(|| run_lane(&shop))).collect();
-        lanes
-            .into_iter()
-            .map(|lane| lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
-    for result in results {
-        let (rows, seconds) = result?;
-        report.written.extend(rows);
-        report.seconds.add(seconds);
-    }
-    report.written.sort_by(|a, b| a.unit.cmp(&b.unit));
+    report.run_lanes(lanes, || run_lane(&shop))?;
     progress.finish();
     remove_partial(&plan.folder)?;
     Ok(report)

@@ -11,6 +11,7 @@ use crate::ledger::{FileRecord, Ledger, LedgerRow, RowCounts, State};
 use crate::plan::Plan;
 use crate::sink::{self, Footer, TableWriter, WrittenFile};
 use crate::stage::Stage;
+use crate::stages;
 use crate::unit::UnitId;
 
 use super::measure::Measured;
@@ -94,17 +95,10 @@ impl<'a> UnitOutput<'a> {
     }
 
     fn footer(&self, class: Option<Class>) -> Footer {
-        let stage = Stage::Extract;
-        let mut footer = vec![
-            ("specmill.stage", stage.name().to_owned()),
-            ("specmill.stage_version", stage.version().to_string()),
-            ("specmill.stage_hash", self.plan.extract_hash.clone()),
-            ("specmill.code_version", env!("CARGO_PKG_VERSION").to_owned()),
-            ("specmill.unit", self.input.id.to_string()),
-        ];
+        let mut own = vec![("specmill.unit", self.input.id.to_string())];
         if let Some(class) = class {
             let grid = self.plan.rest_grid(class);
-            footer.extend([
+            own.extend([
                 ("specmill.class", class.name().to_owned()),
                 ("grid_log10_first", grid.first_log10().to_string()),
                 ("grid_dlog10", grid.dlog10().to_string()),
@@ -112,7 +106,7 @@ impl<'a> UnitOutput<'a> {
                 ("grid_unit", "Angstrom, vacuum, rest frame".to_owned()),
             ]);
         }
-        footer.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+        stages::footer(Stage::Extract, &self.plan.extract_hash, own)
     }
 
     /// Ends the unit: its files become visible, then its ledger row.

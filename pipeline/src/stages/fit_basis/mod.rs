@@ -22,7 +22,7 @@ use crate::plan::{ModelPlan, Plan};
 use crate::sink::{Footer, TableWriter};
 use crate::stage::Stage;
 use crate::stages::upstream::{as_one, extracted, features_of, model_unit, spectra_of};
-use crate::stages::{StageReport, StepSeconds};
+use crate::stages::{self, StageReport, StepSeconds};
 
 use sample::Sample;
 
@@ -149,18 +149,8 @@ fn grid_card(plan: &Plan, model: &ModelPlan) -> GridCard {
 }
 
 fn footer(plan: &Plan, model: &ModelPlan, card: &Card) -> Footer {
-    let stage = Stage::FitBasis;
-    [
-        ("specmill.stage", stage.name().to_owned()),
-        ("specmill.stage_version", stage.version().to_string()),
-        ("specmill.stage_hash", plan.fit_hash(model)),
-        ("specmill.code_version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("specmill.model", card.name.clone()),
-        ("specmill.model_hash", card.model_hash.clone()),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value))
-    .collect()
+    let own = [("specmill.model", card.name.clone()), ("specmill.model_hash", card.model_hash.clone())];
+    stages::footer(Stage::FitBasis, &plan.fit_hash(model), own)
 }
 
 /// Draws the sample, fits, and writes the model folder.

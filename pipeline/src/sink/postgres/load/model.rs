@@ -7,6 +7,7 @@ use super::part::{Copied, Source};
 use super::unit::{Ending, LoadedParts, Patience, in_transaction, loaded_parts, lock, stands};
 use super::wanted::{Dataset, ModelKey, Part, Work};
 use super::{Database, DatabaseError, Fault, Shop, accounts};
+use crate::columns::to_f32;
 use crate::model::Card;
 use crate::sink::postgres::quote_name;
 use crate::unit::UnitId;
@@ -143,7 +144,7 @@ impl ModelColumns {
             dimension: int("dimension", card.dimension)?,
             n_pixels: int("number of pixels", card.grid.n_pixels)?,
             class: card.class.to_uppercase(),
-            explained_variance: card.explained_variance.iter().map(|share| single(*share)).collect(),
+            explained_variance: card.explained_variance.iter().map(|share| to_f32(*share)).collect(),
             card: serde_json::to_value(card).map_err(|error| error.to_string())?,
         })
     }
@@ -165,11 +166,6 @@ impl ModelColumns {
             markdown,
         ]
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a share; the card holds it in full")]
-fn single(share: f64) -> f32 {
-    share as f32
 }
 
 /// Copies a part's rows into a table beside the model's partition.
