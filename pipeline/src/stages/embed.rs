@@ -57,8 +57,10 @@ pub(crate) fn run<B: Backend>(
     let models = ready_models(plan)?;
     let hash = plan.embed_hash(&model_hashes(&models));
     let mut report = StageReport::default();
+    let extracted = extracted(plan, inventory)?;
+    forget_lost(plan, inventory, &extracted, &ledger)?;
     let mut units = Vec::new();
-    for unit in extracted(plan, inventory)? {
+    for unit in extracted {
         let row = ledger.read(Stage::Embed, &unit.unit)?;
         if row.is_some_and(|row| row.settles(&hash, &inputs(plan, &unit)) && row.outputs_stand(&plan.folder))
         {
@@ -67,7 +69,6 @@ pub(crate) fn run<B: Backend>(
             units.push(unit);
         }
     }
-    forget_lost(plan, inventory, &ledger)?;
     progress.start(units.iter().map(|unit| unit.rows_in).sum());
     let next = AtomicUsize::new(0);
     let shop = Shop { dev, plan, models: &models, hash: &hash, units: &units, next, progress };
@@ -78,8 +79,8 @@ pub(crate) fn run<B: Backend>(
 }
 
 /// Takes back the accounts and files of units that are no longer extracted: what they rest on is gone.
-fn forget_lost(plan: &Plan, inventory: &Inventory, ledger: &Ledger) -> Result<()> {
-    let extracted: BTreeSet<UnitId> = extracted(plan, inventory)?.into_iter().map(|row| row.unit).collect();
+fn forget_lost(plan: &Plan, inventory: &Inventory, extracted: &[LedgerRow], ledger: &Ledger) -> Result<()> {
+    let extracted: BTreeSet<&UnitId> = extracted.iter().map(|row| &row.unit).collect();
     for unit in inventory.entries.iter().filter_map(|entry| entry.unit.as_ref()) {
         if !extracted.contains(unit) {
             ledger.retract(Stage::Embed, unit)?;

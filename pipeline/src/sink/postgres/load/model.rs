@@ -4,7 +4,9 @@
 use tokio_postgres::types::ToSql;
 
 use super::part::{Copied, Source};
-use super::unit::{Ending, LoadedParts, Patience, in_transaction, loaded_parts, lock, stands};
+use super::unit::{
+    Ending, LoadedParts, Patience, in_transaction, loaded_parts, lock, stands, unless_settled,
+};
 use super::wanted::{Dataset, ModelKey, Part, Work};
 use super::{Database, DatabaseError, Fault, Shop, accounts};
 use crate::columns::to_f32;
@@ -38,18 +40,8 @@ pub(super) fn load(
     work: &Work,
     patience: Patience,
 ) -> Result<Ending, Fault> {
-    if let Some(rows) = settled(database, work)? {
-        return Ok(Ending::Settled { rows });
-    }
-    in_transaction(database, || {
-        if !lock(database, work, patience)? {
-            return Ok(Ending::Busy);
-        }
-        if let Some(rows) = settled(database, work)? {
-            return Ok(Ending::Settled { rows });
-        }
-        replace(database, shop, work).map(Ending::Loaded)
-    })
+    let settled = || settled(database, work);
+    unless_settled(database, work, patience, settled, || replace(database, shop, work))
 }
 
 /// What the database holds of the model under its present hash.

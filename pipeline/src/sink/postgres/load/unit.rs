@@ -60,7 +60,19 @@ pub(super) fn load(
     work: &Work,
     patience: Patience,
 ) -> Result<Ending, Fault> {
-    if let Some(rows) = settled(database, shop, work)? {
+    let settled = || settled(database, shop, work);
+    unless_settled(database, work, patience, settled, || replace_parts(database, shop, work))
+}
+
+/// Replaces what the database holds of `work`, in a transaction that holds its lock, unless it is `settled`.
+pub(super) fn unless_settled(
+    database: &Database,
+    work: &Work,
+    patience: Patience,
+    settled: impl Fn() -> Result<Option<u64>, Fault>,
+    replace: impl FnOnce() -> Result<Copied, Fault>,
+) -> Result<Ending, Fault> {
+    if let Some(rows) = settled()? {
         return Ok(Ending::Settled { rows });
     }
     in_transaction(database, || {
@@ -68,10 +80,10 @@ pub(super) fn load(
             return Ok(Ending::Busy);
         }
         // Another loader may have been here since.
-        if let Some(rows) = settled(database, shop, work)? {
+        if let Some(rows) = settled()? {
             return Ok(Ending::Settled { rows });
         }
-        replace_parts(database, shop, work).map(Ending::Loaded)
+        replace().map(Ending::Loaded)
     })
 }
 
