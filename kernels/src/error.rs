@@ -33,6 +33,24 @@ pub enum KernelError {
         /// Why it cannot be had.
         reason: String,
     },
+    /// The device has no room; fewer spectra at a time may fit.
+    #[error("device `{device}` has no room for {bytes} bytes")]
+    OutOfMemory {
+        /// The device.
+        device: String,
+        /// What was asked for.
+        bytes: usize,
+    },
+    /// The device failed.
+    #[error("device `{device}` failed in {action}: {reason}")]
+    Device {
+        /// The device.
+        device: String,
+        /// The kernel, or what else was asked of it.
+        action: String,
+        /// What it said.
+        reason: String,
+    },
     /// The CPU's worker threads could not be started.
     #[error("cannot start {threads} worker threads")]
     Threads {

@@ -5,7 +5,7 @@
 //! elements alone, so a 32-thread warp and a vector unit of any width give the same bits.
 
 /// Number of partial sums.
-pub const LANES: usize = 32;
+pub const LANES: usize = crate::constants::LANES as usize;
 
 /// Sum of `values` in lane order.
 #[inline(always)]

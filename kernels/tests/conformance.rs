@@ -5,6 +5,8 @@
 
 #[path = "conformance/cases.rs"]
 mod cases;
+#[path = "conformance/devices.rs"]
+mod devices;
 #[path = "reference/mod.rs"]
 mod reference;
 
@@ -49,13 +51,26 @@ mod window_snr;
 
 /// Makes one test per property and device.
 macro_rules! properties {
-    ($($op:ident: $($property:ident),+ $(,)?;)+) => {
-        mod cpu {
+    ($($ops:tt)+) => {
+        on_device! { cpu: devices::cpu(); $($ops)+ }
+        on_device! { emulated_forward: devices::emulated(specmill_emulation::Turns::Forward); $($ops)+ }
+        on_device! { emulated_reverse: devices::emulated(specmill_emulation::Turns::Reverse); $($ops)+ }
+        on_device! { emulated_shuffled: devices::emulated(specmill_emulation::Turns::Shuffled); $($ops)+ }
+        on_device! { cuda: devices::cuda(); $($ops)+ }
+    };
+}
+
+/// Makes one test per property; `None` in place of the device skips it.
+macro_rules! on_device {
+    ($name:ident: $device:expr; $($op:ident: $($property:ident),+ $(,)?;)+) => {
+        mod $name {
             $(mod $op {
-                use crate::$op as properties;
+                use crate::{$op as properties, devices};
                 $(#[test]
                 fn $property() {
-                    properties::$property(&specmill_kernels::Cpu::new(2).expect("two threads start"));
+                    if let Some(dev) = $device {
+                        properties::$property(&dev);
+                    }
                 })+
             })+
         }
@@ -64,6 +79,7 @@ macro_rules! properties {
 
 properties! {
     combine_arms:
+        equals_the_cpu_to_the_bit,
         agrees_with_the_reference,
         one_arm_is_copied_bit_for_bit,
         masked_pixel_changes_nothing,

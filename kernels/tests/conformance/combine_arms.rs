@@ -35,6 +35,22 @@ fn judge(case: &ArmCase, rule: MaskRule, ours: &Spectra) -> Result<(), TestCaseE
     Ok(())
 }
 
+pub(crate) fn equals_the_cpu_to_the_bit<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    for n_spectra in AWKWARD {
+        for seed in 0..4 {
+            let case = ArmCase::random(seed, n_spectra);
+            for rule in RULES {
+                assert_eq!(combine(dev, &case, rule).bits(), combine(&cpu, &case, rule).bits(), "{rule}");
+            }
+        }
+    }
+    let case = ArmCase::desi(3, 2);
+    for rule in RULES {
+        assert_eq!(combine(dev, &case, rule).bits(), combine(&cpu, &case, rule).bits(), "{rule}");
+    }
+}
+
 pub(crate) fn agrees_with_the_reference<B: Backend>(dev: &B) {
     check(200, any_case(), |case| {
         RULES.into_iter().try_for_each(|rule| judge(&case, rule, &combine(dev, &case, rule)))

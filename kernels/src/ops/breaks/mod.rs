@@ -30,6 +30,7 @@
 //! J. Math. Sci. Math. Educ. 12(2) 1 (Simpson's rule on irregular points).
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use crate::{Backend, Band};
 

@@ -2,8 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{MaskRule, OPERATION, Run, runs, used_arms};
-use crate::error::check_len;
+use super::{MaskRule, Run, check_shapes, runs, used_arms};
 use crate::simd::{Simd, is_good, keep_if, simd_fn};
 use crate::{ArmSpectra, Cpu, Grid, KernelError, SpectraBatch};
 
@@ -31,7 +30,8 @@ pub(crate) fn combine(
     grid: &Grid,
     rule: MaskRule,
 ) -> Result<SpectraBatch<Cpu>, KernelError> {
-    check_shapes(arms)?;
+    let lengths = |a: usize| [arms.flux_asp[a].len(), arms.ivar_asp[a].len(), arms.mask_asp[a].len()];
+    check_shapes(arms.n_spectra, &arms.layout_a, arms.fiberstatus_s.len(), [0, 1, 2].map(lengths))?;
     let (n_spectra, n_pixels) = (arms.n_spectra, grid.n_pixels);
     let runs = runs(&arms.layout_a, n_pixels)?;
     let n = n_spectra * n_pixels;
@@ -54,17 +54,6 @@ pub(crate) fn combine(
             });
     });
     Ok(out)
-}
-
-fn check_shapes(arms: &ArmSpectra<Cpu>) -> Result<(), KernelError> {
-    check_len(OPERATION, "fiberstatus_s", "s", arms.n_spectra, arms.fiberstatus_s.len())?;
-    for (a, (_, n)) in arms.layout_a.iter().enumerate() {
-        let expected = arms.n_spectra * n;
-        check_len(OPERATION, "flux_asp", "s, p", expected, arms.flux_asp[a].len())?;
-        check_len(OPERATION, "ivar_asp", "s, p", expected, arms.ivar_asp[a].len())?;
-        check_len(OPERATION, "mask_asp", "s, p", expected, arms.mask_asp[a].len())?;
-    }
-    Ok(())
 }
 
 fn combine_row(

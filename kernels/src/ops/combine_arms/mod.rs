@@ -29,11 +29,14 @@
 //! `desispec.coaddition.coadd_cameras`: DR1 up to 0.66 (`dr1`), 0.67 to 0.69 (`masked`), 0.70.
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::KernelError;
+use crate::constants::{FATAL_ANY_ARM, FATAL_ARM_B_BIT};
+use crate::error::check_len;
 
 const OPERATION: &str = "combine_arms";
 
@@ -72,17 +75,13 @@ impl FromStr for MaskRule {
     }
 }
 
-/// COADD_FIBERSTATUS bits that spoil every arm: 2, 8, 9, 16 to 21.
-pub const FATAL_ANY_ARM: i32 = 1 << 2 | 1 << 8 | 1 << 9 | 0b11_1111 << 16;
-
-/// COADD_FIBERSTATUS bits that spoil the arm b, r or z alone.
-pub const FATAL_ARM: [i32; 3] = [1 << 22, 1 << 23, 1 << 24];
-
 /// Which arms of a row take part, given its COADD_FIBERSTATUS.
 pub fn used_arms(rule: MaskRule, fiberstatus: i32) -> [bool; 3] {
     match rule {
         MaskRule::V070 => [true; 3],
-        MaskRule::Dr1 | MaskRule::Masked => FATAL_ARM.map(|bit| fiberstatus & (FATAL_ANY_ARM | bit) == 0),
+        MaskRule::Dr1 | MaskRule::Masked => {
+            [0, 1, 2].map(|a| fiberstatus & (FATAL_ANY_ARM | 1 << (FATAL_ARM_B_BIT + a)) == 0)
+        }
     }
 }
 
@@ -92,6 +91,22 @@ pub(crate) struct Run {
     pub(crate) start: usize,
     pub(crate) end: usize,
     pub(crate) covered_by: [bool; 3],
+}
+
+/// Refuses arms whose lengths (flux, ivar, mask) are not what their layout needs.
+pub(crate) fn check_shapes(
+    n_spectra: usize,
+    layout_a: &[(usize, usize); 3],
+    n_fiberstatus: usize,
+    lengths_a: [[usize; 3]; 3],
+) -> Result<(), KernelError> {
+    check_len(OPERATION, "fiberstatus_s", "s", n_spectra, n_fiberstatus)?;
+    for ((_, n), lengths) in layout_a.iter().zip(lengths_a) {
+        for (array, actual) in ["flux_asp", "ivar_asp", "mask_asp"].into_iter().zip(lengths) {
+            check_len(OPERATION, array, "s, p", n_spectra * n, actual)?;
+        }
+    }
+    Ok(())
 }
 
 /// The combined grid cut where an arm begins or ends, in order and without gaps.

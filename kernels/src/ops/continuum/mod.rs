@@ -13,6 +13,7 @@
 //! ranks the good pixels once and slides a set of ranks along the spectrum.
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use crate::Backend;
 

@@ -21,6 +21,7 @@
 //! 737, 103) as `desiutil.dust.dust_transmission` applies it.
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use std::f64::consts::LN_10;
 

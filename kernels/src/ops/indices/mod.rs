@@ -28,6 +28,7 @@
 //! Worthey et al. 1994 ApJS 94 687 eqs. 1–3; Cardiel et al. 1998 A&AS 127 597.
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use crate::{Backend, Band};
 

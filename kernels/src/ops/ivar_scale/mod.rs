@@ -18,6 +18,7 @@
 //! Hampel 1974 JASA 69 383 (the median absolute deviation).
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use std::ops::Range;
 

@@ -36,6 +36,7 @@
 //! Cardiel et al. 1998 A&AS 127 597, with the continuum's covariance kept.
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use crate::{Backend, Band};
 

@@ -23,6 +23,7 @@
 //! `desispec.specscore`: MEDIAN_COADD_SNR_{B,R,Z}.
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use std::ops::Range;
 

@@ -24,6 +24,7 @@
 //! Exhaustive search.
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use crate::{Backend, KernelError};
 

@@ -23,6 +23,7 @@
 //! Weighted least squares of one coefficient.
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use crate::{Backend, Weighted};
 

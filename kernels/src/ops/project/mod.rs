@@ -32,6 +32,7 @@
 //! Bailey 2012, PASP 124 1015 (the E step, with weights).
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use crate::Backend;
 

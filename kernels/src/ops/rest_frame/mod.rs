@@ -35,6 +35,7 @@
 //! `desispec.interpolation.resample_flux`; redrock's `trapz_rebin` is the same mean.
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use std::ops::RangeInclusive;
 

@@ -18,6 +18,7 @@
 //! Oke & Gunn 1983 ApJ 266 713 (AB).
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use crate::{Backend, Grid, KernelError};
 

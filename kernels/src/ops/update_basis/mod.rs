@@ -27,6 +27,7 @@
 //! Bailey 2012, PASP 124 1015 (the M step).
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use crate::Backend;
 

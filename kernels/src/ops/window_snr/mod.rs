@@ -15,6 +15,7 @@
 //! desispec `specscore` (the definition); windows: Shen et al. 2011 ApJS 194 45 and this project.
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 
 use crate::Backend;
 

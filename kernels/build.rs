@@ -1,0 +1,66 @@
+//! Compiles the kernels for every target where a compiler is at hand, and embeds what came out.
+//!
+//! The compiler is the library named by `SPECMILL_NVRTC`, else the one that `scripts/setup.sh` brings to
+//! `.cache/nvrtc`. Without one the crate builds all the same, with the kernels' text alone.
+#![expect(unreachable_pub, reason = "the files that are included are public for the crate")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[path = "src/constants.rs"]
+mod constants;
+#[path = "src/cuda/nvrtc.rs"]
+mod nvrtc;
+#[path = "src/cuda/registers.rs"]
+mod registers;
+#[path = "src/cuda/source.rs"]
+#[expect(dead_code, reason = "the names of kernels are for the emulation")]
+mod source;
+
+/// Cubins for the cards of production, test and measurement; PTX for every other one.
+const TARGETS: [&str; 4] = ["sm_75", "sm_86", "sm_90", "compute_75"];
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    let home = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    println!("cargo:rerun-if-env-changed=SPECMILL_NVRTC");
+    for input in ["src/constants.rs", "src/cuda", "src/ops", "build.rs"] {
+        println!("cargo:rerun-if-changed={input}");
+    }
+    let text = source::flatten(&home.join("src"), &constants::defines())?;
+    fs::write(out.join("kernels.cu"), &text)?;
+    let (mut images, mut table) = (String::new(), String::new());
+    match find_compiler(&home) {
+        Some(path) => {
+            println!("cargo:rerun-if-changed={}", path.display());
+            let compiler = nvrtc::Nvrtc::open(&path)?;
+            for target in TARGETS {
+                let compiled = compiler.compile(&text, target)?;
+                fs::write(out.join(target), compiled.image)?;
+                writeln!(images, "Image {{ target: \"{target}\", bytes: include_bytes!(\"{target}\") }},")?;
+                if target.starts_with("sm_") {
+                    table.push_str(&registers::table(target, &compiled.log)?);
+                }
+            }
+        }
+        None => println!("cargo:rerun-if-changed={}", default_compiler(&home).display()),
+    }
+    fs::write(out.join("registers.txt"), table)?;
+    fs::write(out.join("images.rs"), format!("&[\n{images}]\n"))?;
+    Ok(())
+}
+
+fn find_compiler(home: &Path) -> Option<PathBuf> {
+    match std::env::var_os("SPECMILL_NVRTC") {
+        Some(path) if path.is_empty() => None,
+        Some(path) => Some(PathBuf::from(path)),
+        None => Some(default_compiler(home)).filter(|path| path.exists()),
+    }
+}
+
+fn default_compiler(home: &Path) -> PathBuf {
+    home.join("../.cache/nvrtc/nvidia/cuda_nvrtc/lib/libnvrtc.so.12")
+}

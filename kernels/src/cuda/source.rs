@@ -1,0 +1,77 @@
+//! One text of all kernels: the constants, the common headers, then each operation in a namespace of its own.
+//!
+//! The build scripts read this file too, so it names nothing outside itself.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The text that every compiler is given, `src` being the crate's folder of sources.
+///
+/// # Errors
+/// Where a file cannot be read.
+pub fn flatten(src: &Path, defines: &str) -> io::Result<String> {
+    let mut text = defines.to_owned();
+    for header in files(&src.join("cuda"), "cuh")? {
+        text.push_str(&part(&header)?);
+    }
+    for kernel in kernels(src)? {
+        let operation = kernel.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        text.push_str(&format!("namespace {operation} {{\n{}}}\n", part(&kernel)?));
+    }
+    Ok(text)
+}
+
+/// The `.cu` files, in order of their names.
+///
+/// # Errors
+/// Where a folder cannot be read.
+pub fn kernels(src: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(src.join("ops"))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files(&path, "cu")?);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The kernels of a text, each with the operation that it belongs to.
+pub fn entries(text: &str) -> Vec<(&str, &str)> {
+    let mut operation = "";
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("namespace ") {
+            operation = name.trim_end_matches(" {");
+        } else if let Some((_, rest)) = line.split_once("extern \"C\" __global__ void ") {
+            found.extend(rest.split('(').next().map(|name| (operation, name)));
+        }
+    }
+    found
+}
+
+fn files(folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|own| own == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A file without its includes, which the text before it holds.
+fn part(path: &Path) -> io::Result<String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut text = format!("#line 1 \"{name}\"\n");
+    for line in fs::read_to_string(path)?.lines() {
+        // An empty line keeps the numbers of those after it.
+        text.push_str(if line.starts_with("#include") || line.starts_with("#pragma once") { "" } else { line });
+        text.push('\n');
+    }
+    Ok(text)
+}
