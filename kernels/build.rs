@@ -15,7 +15,6 @@ mod nvrtc;
 #[path = "src/cuda/registers.rs"]
 mod registers;
 #[path = "src/cuda/source.rs"]
-#[expect(dead_code, reason = "the names of kernels are for the emulation")]
 mod source;
 
 /// Cubins for the cards of production, test and measurement; PTX for every other one.
@@ -32,6 +31,8 @@ fn main() -> Result<(), Failure> {
     }
     let text = source::flatten(&home.join("src"), &constants::defines())?;
     fs::write(out.join("kernels.cu"), &text)?;
+    let names: Vec<&str> = source::entries(&text).into_iter().map(|(_, name)| name).collect();
+    fs::write(out.join("names.txt"), names.join("\n"))?;
     let (mut images, mut table) = (String::new(), String::new());
     match find_compiler(&home) {
         Some(path) => {

@@ -25,15 +25,18 @@ fn main() -> Result<(), Failure> {
     }
     println!("cargo:rerun-if-env-changed=CXX");
     let kernels = source::flatten(&home.join("../src"), &constants::defines())?;
-    let table: String =
-        source::entries(&kernels).iter().map(|(operation, name)| format!("EMULATED({operation}, {name})\n")).collect();
+    let table: String = source::entries(&kernels)
+        .iter()
+        .map(|(operation, name)| format!("EMULATED({operation}, {name})\n"))
+        .collect();
     let text = format!(
         "#include \"emulation.h\"\n{kernels}\n#line 1 \"table\"\nEMULATED_TABLE_BEGIN\n{table}EMULATED_TABLE_END\n"
     );
     let unit = out.join("kernels.cpp");
     fs::write(&unit, text)?;
     compile(&home, &unit, &out.join("libplain.so"), &["-O2"])?;
-    let checks = ["-O1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=undefined"];
+    let checks =
+        ["-O1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=undefined"];
     compile(&home, &unit, &out.join("libchecked.so"), &checks)?;
     Ok(())
 }

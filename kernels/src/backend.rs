@@ -17,7 +17,7 @@ use crate::ops::rest_frame::RestGrid;
 use crate::ops::synthetic::{FilterCurve, Synthetic};
 use crate::ops::update_basis::BasisUpdate;
 use crate::ops::window_snr::WindowSnr;
-use crate::{ArmSpectra, Band, DeviceInfo, Grid, KernelError, SpectraBatch, Weighted};
+use crate::{ArmSpectra, Band, DeviceInfo, Grid, KernelError, MemoryInfo, SpectraBatch, Weighted};
 
 /// A number that lives in device memory.
 pub trait Element: Copy + Default + Send + Sync + PartialEq + std::fmt::Debug + 'static {}
@@ -39,6 +39,9 @@ pub trait Backend: Sync + Sized {
     /// What this backend runs on.
     fn info(&self) -> DeviceInfo;
 
+    /// The device's memory, where it has its own.
+    fn memory(&self) -> Option<MemoryInfo>;
+
     /// Copies host memory to the device.
     ///
     /// # Errors
@@ -50,6 +53,12 @@ pub trait Backend: Sync + Sized {
     /// # Errors
     /// Where the copy fails.
     fn download<T: Element>(&self, array: &Self::Array<T>) -> Result<Vec<T>, KernelError>;
+
+    /// Waits until every operation asked for so far is done.
+    ///
+    /// # Errors
+    /// Where one of them failed.
+    fn synchronize(&self) -> Result<(), KernelError>;
 
     /// Combines the arms into one spectrum on `grid`: [`crate::ops::combine_arms`].
     ///

@@ -21,7 +21,7 @@ use crate::ops::synthetic::{self, FilterCurve, Synthetic};
 use crate::ops::update_basis::{self, BasisUpdate};
 use crate::ops::window_snr::{self, WindowSnr};
 use crate::simd::Simd;
-use crate::{ArmSpectra, Backend, Band, DeviceInfo, Element, Grid, KernelError, SpectraBatch, Weighted};
+use crate::{ArmSpectra, Backend, Band, DeviceInfo, Element, Grid, KernelError, MemoryInfo, SpectraBatch, Weighted};
 
 /// The CPU as a device; a spectrum is computed by one thread, so their number changes no bit.
 #[derive(Debug)]
@@ -73,7 +73,13 @@ impl Backend for Cpu {
             device: "cpu".to_owned(),
             name: self.simd.to_string(),
             threads: self.pool.current_num_threads(),
+            driver: None,
+            image: None,
         }
+    }
+
+    fn memory(&self) -> Option<MemoryInfo> {
+        None
     }
 
     fn upload<T: Element>(&self, host: &[T]) -> Result<Vec<T>, KernelError> {
@@ -82,6 +88,10 @@ impl Backend for Cpu {
 
     fn download<T: Element>(&self, array: &Vec<T>) -> Result<Vec<T>, KernelError> {
         Ok(array.clone())
+    }
+
+    fn synchronize(&self) -> Result<(), KernelError> {
+        Ok(())
     }
 
     fn combine_arms(

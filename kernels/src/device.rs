@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::thread::available_parallelism;
 
+use crate::cuda::{Cuda, Driver, ImageCache};
 use crate::{Cpu, KernelError};
 
 /// A device as asked for: `auto`, `cpu` or `cuda:N`.
@@ -21,6 +23,8 @@ pub enum Device {
 pub enum Opened {
     /// The CPU backend.
     Cpu(Cpu),
+    /// A CUDA card.
+    Cuda(Cuda<Driver>),
 }
 
 /// What a backend runs on, for the run record.
@@ -30,8 +34,21 @@ pub struct DeviceInfo {
     pub device: String,
     /// The instruction set or the card.
     pub name: String,
-    /// Worker threads (CPU).
+    /// Worker threads of the host.
     pub threads: usize,
+    /// The CUDA version that the driver serves.
+    pub driver: Option<String>,
+    /// Which compiled kernels were loaded.
+    pub image: Option<String>,
+}
+
+/// A device's own memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryInfo {
+    /// Bytes that nobody uses.
+    pub free_bytes: u64,
+    /// Bytes in all.
+    pub total_bytes: u64,
 }
 
 impl Device {
@@ -41,14 +58,24 @@ impl Device {
     ///
     /// # Errors
     /// [`KernelError::DeviceUnavailable`] where a named CUDA device cannot be had.
-    pub fn open(self, threads: usize) -> Result<(Opened, Option<String>), KernelError> {
-        let no_cuda = "this build has no CUDA backend";
+    pub fn open(
+        self,
+        threads: usize,
+        cache: &dyn ImageCache,
+    ) -> Result<(Opened, Option<String>), KernelError> {
+        let host_threads = match threads {
+            0 => available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        let card =
+            |ordinal| Driver::open(ordinal, host_threads, cache).map(|card| Opened::Cuda(Cuda::new(card)));
         match self {
             Self::Cpu => Ok((Opened::Cpu(Cpu::new(threads)?), None)),
-            Self::Auto => Ok((Opened::Cpu(Cpu::new(threads)?), Some(no_cuda.to_owned()))),
-            Self::Cuda(_) => {
-                Err(KernelError::DeviceUnavailable { device: self.to_string(), reason: no_cuda.to_owned() })
-            }
+            Self::Cuda(ordinal) => Ok((card(ordinal)?, None)),
+            Self::Auto => match card(0) {
+                Ok(opened) => Ok((opened, None)),
+                Err(error) => Ok((Opened::Cpu(Cpu::new(threads)?), Some(error.to_string()))),
+            },
         }
     }
 }

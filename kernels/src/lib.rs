@@ -25,7 +25,7 @@ mod weighted_sums;
 pub use backend::{Backend, Element};
 pub use band::{Band, flag};
 pub use cpu::Cpu;
-pub use device::{Device, DeviceInfo, Opened};
+pub use device::{Device, DeviceInfo, MemoryInfo, Opened};
 pub use error::KernelError;
 pub use shape::{ArmBatch, ArmSpectra, Grid, SpectraBatch, Weighted};
 pub use simd::Simd;

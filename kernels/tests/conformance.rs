@@ -52,10 +52,10 @@ mod window_snr;
 /// Makes one test per property and device.
 macro_rules! properties {
     ($($ops:tt)+) => {
-        on_device! { cpu: devices::cpu(); $($ops)+ }
-        on_device! { emulated_forward: devices::emulated(specmill_emulation::Turns::Forward); $($ops)+ }
-        on_device! { emulated_reverse: devices::emulated(specmill_emulation::Turns::Reverse); $($ops)+ }
-        on_device! { emulated_shuffled: devices::emulated(specmill_emulation::Turns::Shuffled); $($ops)+ }
+        on_device! { cpu: devices::cpu().as_ref(); $($ops)+ }
+        on_device! { emulated_forward: devices::emulated(specmill_emulation::Turns::Forward).as_ref(); $($ops)+ }
+        on_device! { emulated_reverse: devices::emulated(specmill_emulation::Turns::Reverse).as_ref(); $($ops)+ }
+        on_device! { emulated_shuffled: devices::emulated(specmill_emulation::Turns::Shuffled).as_ref(); $($ops)+ }
         on_device! { cuda: devices::cuda(); $($ops)+ }
     };
 }
@@ -69,7 +69,7 @@ macro_rules! on_device {
                 $(#[test]
                 fn $property() {
                     if let Some(dev) = $device {
-                        properties::$property(&dev);
+                        properties::$property(dev);
                     }
                 })+
             })+

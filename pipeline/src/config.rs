@@ -330,7 +330,7 @@ pub struct Resources {
     pub device: String,
     /// Compute threads; 0 = one per core.
     pub threads: usize,
-    /// Targets per batch.
+    /// Targets per batch; 0 = as the device likes it.
     pub batch_rows: usize,
     /// Units worked on at once; 0 = from the threads.
     pub units_in_flight: usize,
@@ -436,7 +436,7 @@ impl Default for Index {
 
 impl Default for Resources {
     fn default() -> Self {
-        Self { device: "auto".to_owned(), threads: 0, batch_rows: 64, units_in_flight: 0 }
+        Self { device: "auto".to_owned(), threads: 0, batch_rows: 0, units_in_flight: 0 }
     }
 }
 
@@ -521,6 +521,8 @@ pub struct Environment {
     pub libpq: BTreeMap<String, String>,
     /// `SPECMILL_POSTGRES`: a PostgreSQL installation for the private server.
     pub postgres: Option<PathBuf>,
+    /// `XDG_CACHE_HOME`, else `HOME/.cache`: where kernels that were compiled at run time are kept.
+    pub cache: Option<PathBuf>,
 }
 
 /// libpq's variables that are honoured.
@@ -539,6 +541,10 @@ impl Environment {
             database_url: get("DATABASE_URL").filter(|url| !url.is_empty()),
             libpq,
             postgres: get("SPECMILL_POSTGRES").filter(|path| !path.is_empty()).map(PathBuf::from),
+            cache: get("XDG_CACHE_HOME")
+                .filter(|path| path.starts_with('/'))
+                .map(PathBuf::from)
+                .or_else(|| Some(Path::new(&get("HOME")?).join(".cache"))),
         }
     }
 }

@@ -191,6 +191,9 @@ impl Error {
             Self::Kernel(KernelError::DeviceUnavailable { .. }) => {
                 Some("use `--device cpu`, or `--device auto` to fall back by itself")
             }
+            Self::Kernel(KernelError::OutOfMemory { .. }) => {
+                Some("use a card with more memory, or `--device cpu`, which gives the same bytes")
+            }
             Self::Io { .. } => {
                 Some("check free space and permissions of the run folder, then run the same command again")
             }

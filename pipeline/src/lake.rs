@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, RecordBatch};
@@ -49,6 +50,19 @@ impl SpectraRows {
     /// Number of spectra.
     pub(crate) fn len(&self) -> usize {
         self.targetid_s.len()
+    }
+
+    /// A copy of some rows.
+    pub(crate) fn rows(&self, rows: Range<usize>) -> Self {
+        let n_pixels = self.flux_sp.len() / self.len().max(1);
+        let pixels = rows.start * n_pixels..rows.end * n_pixels;
+        Self {
+            targetid_s: self.targetid_s[rows.clone()].to_vec(),
+            row_s: self.row_s[rows.clone()].to_vec(),
+            z_s: self.z_s[rows].to_vec(),
+            flux_sp: self.flux_sp[pixels.clone()].to_vec(),
+            ivar_sp: self.ivar_sp[pixels].to_vec(),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod exit;
 mod export;
 mod filter;
 pub mod fits;
+mod images;
 pub mod inventory;
 mod lake;
 pub mod ledger;

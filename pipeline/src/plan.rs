@@ -98,9 +98,6 @@ impl Plan {
         apply(&mut run_file, overrides);
         check_input(&run_file)?;
         let resources = &run_file.resources;
-        if resources.batch_rows == 0 {
-            return Err(setting("resources.batch_rows", "must be at least 1"));
-        }
         let extract = &run_file.extract;
         if !(extract.z_min > -1.0 && extract.z_min < extract.z_max && extract.z_max.is_finite()) {
             return Err(setting("extract.z_min, extract.z_max", "need -1 < z_min < z_max"));

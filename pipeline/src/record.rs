@@ -25,6 +25,10 @@ pub(crate) struct RunRecord {
     host: String,
     device: String,
     device_name: String,
+    /// The CUDA version that the driver serves; NULL on the CPU.
+    driver: Option<String>,
+    /// Which compiled kernels were loaded; NULL on the CPU.
+    kernels: Option<String>,
     threads: usize,
     started_unix_seconds: u64,
     run_file: RunFile,
@@ -123,6 +127,8 @@ impl RunRecord {
             host: host.trim().to_owned(),
             device: device.device.clone(),
             device_name: device.name.clone(),
+            driver: device.driver.clone(),
+            kernels: device.image.clone(),
             threads: device.threads,
             started_unix_seconds: now.as_secs(),
             run_file: plan.run_file.clone(),

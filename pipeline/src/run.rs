@@ -9,6 +9,7 @@ use crate::cli::{Cli, Command, RunArgs};
 use crate::config::Environment;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::images::KernelCache;
 use crate::inventory::Inventory;
 use crate::observe::Progress;
 use crate::plan::Plan;
@@ -87,7 +88,7 @@ fn status(args: &RunArgs) -> Result<Exit> {
 /// The one executor: every stage of a run file, on one machine or in a pod.
 pub(crate) fn execute(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     let plan = Plan::read(&args.run_file, &args.overrides())?;
-    let (opened, fallback) = plan.device.open(plan.run_file.resources.threads)?;
+    let (opened, fallback) = plan.device.open(plan.run_file.resources.threads, &KernelCache::of(environment))?;
     // Inventory and loading compute nothing.
     let computes = plan.stages.iter().any(|stage| !matches!(stage, Stage::Inventory | Stage::Load));
     if let Some(reason) = fallback.filter(|_| computes) {
@@ -104,6 +105,7 @@ pub(crate) fn execute(args: &RunArgs, environment: &Environment) -> Result<Exit>
     }
     let exit = match opened {
         Opened::Cpu(cpu) => run_stages(&cpu, &plan, environment),
+        Opened::Cuda(card) => run_stages(&card, &plan, environment),
     };
     if alone {
         sink::remove_partial(&plan.folder)?;

@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 
 use libloading::Library;
 use specmill_kernels::cuda::{Arg, Launch, Machine};
-use specmill_kernels::{DeviceInfo, KernelError};
+use specmill_kernels::{DeviceInfo, KernelError, MemoryInfo};
 
 /// Whose turn comes when several threads of a block could go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +116,17 @@ impl Machine for Emulated {
     type Memory = Memory;
 
     fn info(&self) -> DeviceInfo {
-        DeviceInfo { device: "emulated".to_owned(), name: format!("{:?}", self.turns).to_lowercase(), threads: 1 }
+        DeviceInfo {
+            device: "emulated".to_owned(),
+            name: format!("{:?}", self.turns).to_lowercase(),
+            threads: 1,
+            driver: None,
+            image: None,
+        }
+    }
+
+    fn memory(&self) -> Option<MemoryInfo> {
+        None
     }
 
     fn processors(&self) -> u32 {
@@ -142,6 +152,10 @@ impl Machine for Emulated {
         assert_eq!(memory.bytes, host.len(), "the whole of a memory is downloaded");
         // SAFETY: both have this length, and a caller's exclusive slice overlaps nothing.
         unsafe { memory.start.copy_to_nonoverlapping(NonNull::from(host).cast(), memory.bytes) };
+        Ok(())
+    }
+
+    fn synchronize(&self) -> Result<(), KernelError> {
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What lies below the kernels' host code: memory, copies and launches.
 
-use crate::{DeviceInfo, KernelError};
+use crate::{DeviceInfo, KernelError, MemoryInfo};
 
 /// A machine that runs kernels by name: a card behind its driver, or an emulation of one.
 ///
@@ -12,6 +12,9 @@ pub trait Machine: Send + Sync {
 
     /// What it is.
     fn info(&self) -> DeviceInfo;
+
+    /// Its memory, where it has its own.
+    fn memory(&self) -> Option<MemoryInfo>;
 
     /// Processors that run blocks side by side.
     fn processors(&self) -> u32;
@@ -39,6 +42,12 @@ pub trait Machine: Send + Sync {
     /// # Errors
     /// [`KernelError::Device`], also where a launch before it has failed.
     fn download(&self, memory: &Self::Memory, host: &mut [u8]) -> Result<(), KernelError>;
+
+    /// Waits until everything that the calling thread has asked for is done.
+    ///
+    /// # Errors
+    /// [`KernelError::Device`], also where a launch before it has failed.
+    fn synchronize(&self) -> Result<(), KernelError>;
 
     /// Starts a kernel.
     ///

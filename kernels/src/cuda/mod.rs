@@ -3,11 +3,17 @@
 //! Host code checks shapes, makes room for results and launches; it is the same for every [`Machine`].
 
 mod array;
+mod driver;
+mod images;
 mod machine;
+mod nvrtc;
+mod staging;
 
 use std::ops::Range;
 
 pub use array::DeviceArray;
+pub use driver::Driver;
+pub use images::{ImageCache, NoCache, REGISTERS, embedded_targets, kernel_names};
 pub use machine::{Arg, Launch, Machine};
 
 use crate::ops::breaks::{self, BreakBands, Breaks};
@@ -25,7 +31,9 @@ use crate::ops::rest_frame::{self, RestGrid};
 use crate::ops::synthetic::{self, FilterCurve, Synthetic};
 use crate::ops::update_basis::{self, BasisUpdate};
 use crate::ops::window_snr::{self, WindowSnr};
-use crate::{ArmSpectra, Backend, Band, DeviceInfo, Element, Grid, KernelError, SpectraBatch, Weighted};
+use crate::{
+    ArmSpectra, Backend, Band, DeviceInfo, Element, Grid, KernelError, MemoryInfo, SpectraBatch, Weighted,
+};
 
 /// A machine as a device.
 #[derive(Debug)]
@@ -117,6 +125,10 @@ impl<M: Machine> Backend for Cuda<M> {
         self.machine.info()
     }
 
+    fn memory(&self) -> Option<MemoryInfo> {
+        self.machine.memory()
+    }
+
     fn upload<T: Element>(&self, host: &[T]) -> Result<Self::Array<T>, KernelError> {
         Ok(DeviceArray::new(self.machine.upload(array::bytes(host))?, host.len()))
     }
@@ -127,63 +139,149 @@ impl<M: Machine> Backend for Cuda<M> {
         Ok(host)
     }
 
-    fn combine_arms(&self, arms: &ArmSpectra<Self>, grid: &Grid, rule: MaskRule) -> Result<SpectraBatch<Self>, KernelError> {
+    fn synchronize(&self) -> Result<(), KernelError> {
+        self.machine.synchronize()
+    }
+
+    fn combine_arms(
+        &self,
+        arms: &ArmSpectra<Self>,
+        grid: &Grid,
+        rule: MaskRule,
+    ) -> Result<SpectraBatch<Self>, KernelError> {
         combine_arms::cuda::combine(self, arms, grid, rule)
     }
 
-    fn median_snr_arms(&self, arms: &ArmSpectra<Self>, grid: &Grid, ranges: &SnrRanges) -> Result<Self::Array<f32>, KernelError> {
+    fn median_snr_arms(
+        &self,
+        arms: &ArmSpectra<Self>,
+        grid: &Grid,
+        ranges: &SnrRanges,
+    ) -> Result<Self::Array<f32>, KernelError> {
         median_snr::cuda::median_snr(self, arms, grid, ranges)
     }
 
-    fn correct_extinction(&self, spectra: &mut SpectraBatch<Self>, curve: &ExtinctionCurve, ebv_s: &[f32]) -> Result<(), KernelError> {
+    fn correct_extinction(
+        &self,
+        spectra: &mut SpectraBatch<Self>,
+        curve: &ExtinctionCurve,
+        ebv_s: &[f32],
+    ) -> Result<(), KernelError> {
         extinction::cuda::correct(self, spectra, curve, ebv_s)
     }
 
-    fn to_rest_frame(&self, observed: &SpectraBatch<Self>, grid: &Grid, rows: &[(usize, f64)], rest: &RestGrid) -> Result<SpectraBatch<Self>, KernelError> {
+    fn to_rest_frame(
+        &self,
+        observed: &SpectraBatch<Self>,
+        grid: &Grid,
+        rows: &[(usize, f64)],
+        rest: &RestGrid,
+    ) -> Result<SpectraBatch<Self>, KernelError> {
         rest_frame::cuda::resample(self, observed, grid, rows, rest)
     }
 
-    fn measure_breaks(&self, observed: &SpectraBatch<Self>, grid: &Grid, rows: &[(usize, f64)], breaks: &[BreakBands]) -> Result<Breaks<Self>, KernelError> {
+    fn measure_breaks(
+        &self,
+        observed: &SpectraBatch<Self>,
+        grid: &Grid,
+        rows: &[(usize, f64)],
+        breaks: &[BreakBands],
+    ) -> Result<Breaks<Self>, KernelError> {
         breaks::cuda::measure_breaks(self, observed, grid, rows, breaks)
     }
 
-    fn measure_indices(&self, observed: &SpectraBatch<Self>, grid: &Grid, rows: &[(usize, f64)], indices: &[IndexBands]) -> Result<Indices<Self>, KernelError> {
+    fn measure_indices(
+        &self,
+        observed: &SpectraBatch<Self>,
+        grid: &Grid,
+        rows: &[(usize, f64)],
+        indices: &[IndexBands],
+    ) -> Result<Indices<Self>, KernelError> {
         indices::cuda::measure_indices(self, observed, grid, rows, indices)
     }
 
-    fn measure_lines(&self, observed: &SpectraBatch<Self>, grid: &Grid, rows: &[(usize, f64)], lines: &[LineBands]) -> Result<Lines<Self>, KernelError> {
+    fn measure_lines(
+        &self,
+        observed: &SpectraBatch<Self>,
+        grid: &Grid,
+        rows: &[(usize, f64)],
+        lines: &[LineBands],
+    ) -> Result<Lines<Self>, KernelError> {
         lines::cuda::measure_lines(self, observed, grid, rows, lines)
     }
 
-    fn running_median(&self, observed: &SpectraBatch<Self>, grid: &Grid, rows: &[(usize, f64)], width_aa: f64) -> Result<Continuum<Self>, KernelError> {
+    fn running_median(
+        &self,
+        observed: &SpectraBatch<Self>,
+        grid: &Grid,
+        rows: &[(usize, f64)],
+        width_aa: f64,
+    ) -> Result<Continuum<Self>, KernelError> {
         continuum::cuda::running_median(self, observed, grid, rows, width_aa)
     }
 
-    fn median_snr_windows(&self, observed: &SpectraBatch<Self>, grid: &Grid, rows: &[(usize, f64)], windows: &[Band]) -> Result<WindowSnr<Self>, KernelError> {
+    fn median_snr_windows(
+        &self,
+        observed: &SpectraBatch<Self>,
+        grid: &Grid,
+        rows: &[(usize, f64)],
+        windows: &[Band],
+    ) -> Result<WindowSnr<Self>, KernelError> {
         window_snr::cuda::median_snr_windows(self, observed, grid, rows, windows)
     }
 
-    fn ivar_scale(&self, observed: &SpectraBatch<Self>, rows: &[(usize, f64)], continuum: &Continuum<Self>, arms: &ArmRanges) -> Result<IvarScale<Self>, KernelError> {
+    fn ivar_scale(
+        &self,
+        observed: &SpectraBatch<Self>,
+        rows: &[(usize, f64)],
+        continuum: &Continuum<Self>,
+        arms: &ArmRanges,
+    ) -> Result<IvarScale<Self>, KernelError> {
         ivar_scale::cuda::ivar_scale(self, observed, rows, continuum, arms)
     }
 
-    fn synthetic_fluxes(&self, observed: &SpectraBatch<Self>, rows: &[usize], curves: &[FilterCurve]) -> Result<Synthetic<Self>, KernelError> {
+    fn synthetic_fluxes(
+        &self,
+        observed: &SpectraBatch<Self>,
+        rows: &[usize],
+        curves: &[FilterCurve],
+    ) -> Result<Synthetic<Self>, KernelError> {
         synthetic::cuda::synthetic_fluxes(self, observed, rows, curves)
     }
 
-    fn normalize(&self, spectra: &SpectraBatch<Self>, mean_p: &Self::Array<f32>) -> Result<Normalized<Self>, KernelError> {
+    fn normalize(
+        &self,
+        spectra: &SpectraBatch<Self>,
+        mean_p: &Self::Array<f32>,
+    ) -> Result<Normalized<Self>, KernelError> {
         normalize::cuda::normalize(self, spectra, mean_p)
     }
 
-    fn project(&self, data: &Weighted<'_, Self>, basis_kp: &Self::Array<f32>, k: usize) -> Result<Projection<Self>, KernelError> {
+    fn project(
+        &self,
+        data: &Weighted<'_, Self>,
+        basis_kp: &Self::Array<f32>,
+        k: usize,
+    ) -> Result<Projection<Self>, KernelError> {
         project::cuda::project(self, data, basis_kp, k)
     }
 
-    fn update_basis(&self, data: &Weighted<'_, Self>, coeff_sk: &Self::Array<f32>, k: usize) -> Result<BasisUpdate<Self>, KernelError> {
+    fn update_basis(
+        &self,
+        data: &Weighted<'_, Self>,
+        coeff_sk: &Self::Array<f32>,
+        k: usize,
+    ) -> Result<BasisUpdate<Self>, KernelError> {
         update_basis::cuda::update_basis(self, data, coeff_sk, k)
     }
 
-    fn nearest_neighbors(&self, vectors_nd: &Self::Array<f32>, d: usize, queries: Range<usize>, k: usize) -> Result<Neighbors<Self>, KernelError> {
+    fn nearest_neighbors(
+        &self,
+        vectors_nd: &Self::Array<f32>,
+        d: usize,
+        queries: Range<usize>,
+        k: usize,
+    ) -> Result<Neighbors<Self>, KernelError> {
         nearest_neighbors::cuda::nearest_neighbors(self, vectors_nd, d, queries, k)
     }
 }

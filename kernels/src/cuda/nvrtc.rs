@@ -91,8 +91,7 @@ impl Nvrtc {
     }
 
     fn destroy(&self, mut program: Program) -> Result<(), String> {
-        let destroy =
-            self.symbol::<unsafe extern "C" fn(*mut Program) -> c_int>(c"nvrtcDestroyProgram")?;
+        let destroy = self.symbol::<unsafe extern "C" fn(*mut Program) -> c_int>(c"nvrtcDestroyProgram")?;
         // SAFETY: the program is alive and is not used again.
         check("nvrtcDestroyProgram", unsafe { destroy(&mut program) })
     }

@@ -14,12 +14,16 @@ pub fn table(target: &str, log: &str) -> Result<String, String> {
         if let Some(name) = between(line, "Compiling entry function '", "'") {
             kernel = Some(name);
         } else if line.contains("bytes stack frame") && kernel.is_some() {
-            memory = [" bytes stack frame", " bytes spill stores", " bytes spill loads"].map(|unit| before(line, unit));
+            memory = [" bytes stack frame", " bytes spill stores", " bytes spill loads"]
+                .map(|unit| before(line, unit));
         } else if line.contains(": Used ") {
             let Some(name) = kernel.take() else { continue };
             let [stack, stores, loads] = memory;
             let (used, shared) = (before(line, " registers"), before(line, " bytes smem"));
-            lines.push(format!("{target}  {name:<36} {used:>9} {:>7} {stack:>7} {shared:>8}\n", stores + loads));
+            lines.push(format!(
+                "{target}  {name:<36} {used:>9} {:>7} {stack:>7} {shared:>8}\n",
+                stores + loads
+            ));
         }
     }
     lines.sort();

@@ -70,7 +70,11 @@ fn part(path: &Path) -> io::Result<String> {
     let mut text = format!("#line 1 \"{name}\"\n");
     for line in fs::read_to_string(path)?.lines() {
         // An empty line keeps the numbers of those after it.
-        text.push_str(if line.starts_with("#include") || line.starts_with("#pragma once") { "" } else { line });
+        text.push_str(if line.starts_with("#include") || line.starts_with("#pragma once") {
+            ""
+        } else {
+            line
+        });
         text.push('\n');
     }
     Ok(text)

@@ -1,7 +1,9 @@
 //! What every property is run on.
 
+use std::sync::OnceLock;
+
 use specmill_emulation::{Build, Emulated, Turns};
-use specmill_kernels::cuda::Cuda;
+use specmill_kernels::cuda::{Cuda, Driver, NoCache};
 use specmill_kernels::{Cpu, Simd};
 
 /// The CPU on two threads.
@@ -16,15 +18,32 @@ pub(crate) fn judge() -> Cpu {
 
 /// The kernels' text on the CPU; `SPECMILL_EMULATION=checked` takes the build that checks every access.
 pub(crate) fn emulated(turns: Turns) -> Option<Cuda<Emulated>> {
-    #[expect(clippy::disallowed_methods, reason = "the tests' own switch")]
-    let build = match std::env::var("SPECMILL_EMULATION").as_deref() {
-        Ok("checked") => Build::Checked,
-        _ => Build::Plain,
+    let build = match setting("SPECMILL_EMULATION").as_deref() {
+        Some("checked") => Build::Checked,
+        Some("plain") | None => Build::Plain,
+        Some(other) => panic!("SPECMILL_EMULATION is {other}: use plain or checked"),
     };
     Some(Cuda::new(Emulated::open(build, turns).expect("the build script made the library")))
 }
 
-/// The first card, or `None` with the reason; with `REQUIRE_CUDA=1` there has to be one.
-pub(crate) fn cuda() -> Option<Cpu> {
-    None
+/// The first card, or `None` with the reason; with `SPECMILL_REQUIRE_CUDA=1` there has to be one.
+pub(crate) fn cuda() -> Option<&'static Cuda<Driver>> {
+    static CARD: OnceLock<Result<Cuda<Driver>, String>> = OnceLock::new();
+    let card =
+        CARD.get_or_init(|| Driver::open(0, 1, &NoCache).map(Cuda::new).map_err(|error| error.to_string()));
+    match card {
+        Ok(card) => Some(card),
+        Err(reason) if setting("SPECMILL_REQUIRE_CUDA").is_some_and(|value| value == "1") => {
+            panic!("{reason}")
+        }
+        Err(reason) => {
+            println!("SKIPPED: {reason}");
+            None
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the tests' own switches")]
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

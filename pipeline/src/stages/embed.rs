@@ -23,6 +23,7 @@ use crate::observe::Progress;
 use crate::plan::Plan;
 use crate::sink::{self, Footer, TableWriter, WrittenFile};
 use crate::stage::Stage;
+use crate::stages::batches::Batches;
 use crate::stages::fit_basis::check_width;
 use crate::stages::upstream::{ReadyModel, extracted, model_hashes, ready_models, spectra_of};
 use crate::stages::{self, StageReport, StepSeconds};
@@ -41,6 +42,7 @@ struct Shop<'a, B> {
     units: &'a [LedgerRow],
     next: AtomicUsize,
     progress: &'a Progress,
+    batches: Batches,
 }
 
 /// Embeds every unit that is not embedded yet under the present models, settings and spectra.
@@ -71,7 +73,8 @@ pub(crate) fn run<B: Backend>(
     }
     progress.start(units.iter().map(|unit| unit.rows_in).sum());
     let next = AtomicUsize::new(0);
-    let shop = Shop { dev, plan, models: &models, hash: &hash, units: &units, next, progress };
+    let batches = Batches::of_rows(BATCH_ROWS);
+    let shop = Shop { dev, plan, models: &models, hash: &hash, units: &units, next, progress, batches };
     let lanes = dev.info().threads.clamp(1, units.len().max(1));
     report.run_lanes(lanes, || run_lane(&shop, &ledger))?;
     progress.finish();
@@ -161,22 +164,27 @@ fn embed_file<B: Backend>(
         TableWriter::create(&path, &plan.folder, &table, ROWS_PER_GROUP, footer(shop, ready, unit))?;
     let mut watch = Instant::now();
     let mut lap = || std::mem::replace(&mut watch, Instant::now()).elapsed().as_secs_f64();
-    for spectra in file.spectra(None, BATCH_ROWS)? {
+    for spectra in file.spectra(None, shop.batches.most_rows())? {
         let mut spectra = spectra?;
         check_width(file, &spectra, n_pixels)?;
         seconds.read += lap();
-        let embedded = ready.model.embed(shop.dev, &mut spectra)?;
-        seconds.compute += lap();
-        let batch = Verdicts::new(&embedded, n_pixels, &plan.run_file.embed);
-        for (reason, count) in batch.counts() {
-            let state = if reason.is_empty() { State::Done } else { State::Empty };
-            output.count(state, reason, count);
-        }
-        let rows = batch
-            .rows(ready, unit, &spectra, &embedded, writer.schema())
-            .map_err(|source| Error::Batch { path: path.clone(), source: Box::new(source) })?;
-        writer.append(rows)?;
-        seconds.write += lap();
+        shop.batches.in_pieces(0..spectra.len(), |rows| {
+            let mut own = None;
+            let spectra = if rows.len() == spectra.len() { &mut spectra } else { own.insert(spectra.rows(rows)) };
+            let embedded = ready.model.embed(shop.dev, spectra)?;
+            seconds.compute += lap();
+            let batch = Verdicts::new(&embedded, n_pixels, &plan.run_file.embed);
+            for (reason, count) in batch.counts() {
+                let state = if reason.is_empty() { State::Done } else { State::Empty };
+                output.count(state, reason, count);
+            }
+            let rows = batch
+                .rows(ready, unit, spectra, &embedded, writer.schema())
+                .map_err(|source| Error::Batch { path: path.clone(), source: Box::new(source) })?;
+            writer.append(rows)?;
+            seconds.write += lap();
+            Ok(())
+        })?;
     }
     output.written.push(writer.finish()?);
     seconds.write += lap();

@@ -1,5 +1,6 @@
 //! The stages' bodies.
 
+mod batches;
 pub(crate) mod embed;
 pub mod extract;
 pub(crate) mod fit_basis;

@@ -20,6 +20,7 @@ use crate::class::Class;
 use crate::fits::CoaddBatch;
 use crate::ledger::{RowCounts, State};
 use crate::plan::Plan;
+use crate::stages::batches::DeviceFull;
 
 use super::features;
 use super::target::{Rules, Verdict, judge};
@@ -54,6 +55,12 @@ pub(super) enum MeasureError {
     Batch(#[from] ArrowError),
     #[error("a batch disagrees with its shape")]
     Shape(#[from] ShapeError),
+}
+
+impl DeviceFull for MeasureError {
+    fn is_device_full(&self) -> bool {
+        matches!(self, Self::Kernel(error) if error.is_device_full())
+    }
 }
 
 /// Numbers per row that the feature columns are made from.

@@ -31,6 +31,7 @@ use crate::observe::Progress;
 use crate::plan::Plan;
 use crate::sink::remove_partial;
 use crate::stage::Stage;
+use crate::stages::batches::{Batches, RowBytes};
 use crate::stages::{StageReport, StepSeconds};
 
 use measure::{Measured, Tables, measure_batch};
@@ -39,6 +40,9 @@ use output::{Ending, UnitOutput};
 use target::Rules;
 use unit::{UnitContext, UnitInput};
 pub(crate) use windows::median_width_aa;
+
+/// A target of DESI's three arms: as read, and with its combined and rest-frame spectra, continuum and scratch.
+const ROW_BYTES: RowBytes = RowBytes { host: 96 << 10, device: 512 << 10 };
 
 /// Batches in flight between two steps of a lane.
 const CHANNEL_BATCHES: usize = 2;
@@ -54,7 +58,7 @@ enum Read {
 /// From computer to writer.
 enum Computed {
     Begin(Arc<UnitContext>),
-    Batch(Box<Measured>),
+    Batch(Vec<Measured>),
     Leave(Box<UnitInput>, State, String),
     End(Ending),
 }
@@ -69,6 +73,7 @@ struct Shop<'a, B> {
     units: &'a [UnitInput],
     next: AtomicUsize,
     progress: &'a Progress,
+    batches: Batches,
 }
 
 /// Runs the stage over every unit of the inventory.
@@ -101,6 +106,7 @@ pub fn run<B: Backend>(
         }
     }
     progress.start(units.iter().map(|unit| unit.rows).sum());
+    let lanes = lanes(plan, dev.info().threads, units.len());
     let shop = Shop {
         dev,
         plan,
@@ -110,8 +116,8 @@ pub fn run<B: Backend>(
         units: &units,
         next: AtomicUsize::new(0),
         progress,
+        batches: Batches::new(dev, plan.run_file.resources.batch_rows, lanes, ROW_BYTES),
     };
-    let lanes = lanes(plan, dev.info().threads, units.len());
     report.run_lanes(lanes, || run_lane(&shop))?;
     progress.finish();
     remove_partial(&plan.folder)?;
@@ -235,7 +241,7 @@ fn read_unit<B: Backend>(
         Err(error) => return send(Read::Leave(Box::new(input.clone()), State::Failed, reason_of(&error))),
     };
     send(Read::Begin(Arc::clone(&context)))?;
-    let step = shop.plan.run_file.resources.batch_rows;
+    let step = shop.batches.most_rows();
     let n_rows = coadd.n_rows();
     for first in (0..n_rows).step_by(step) {
         let mut batch = recycled.try_recv().unwrap_or_default();
@@ -275,12 +281,15 @@ fn compute_units<B: Backend>(
             // The unit has failed already: its remaining rows are read and dropped.
             Read::Batch(..) if failure.is_some() => continue,
             Read::Batch(context, batch) => {
-                let measured =
-                    watch.time(|| measure_batch(shop.dev, shop.plan, shop.tables, &context, &batch));
+                let measured = watch.time(|| {
+                    shop.batches.in_pieces(0..batch.rows.len(), |rows| {
+                        measure_batch(shop.dev, shop.plan, shop.tables, &context, &batch.piece(rows))
+                    })
+                });
                 // A full channel only means that the reader has buffers enough.
                 let _ = recycle.try_send(batch);
                 match measured {
-                    Ok(measured) => Computed::Batch(Box::new(measured)),
+                    Ok(measured) => Computed::Batch(measured),
                     Err(error) => {
                         failure = Some(reason_of(&error));
                         continue;
@@ -310,9 +319,11 @@ fn write_units<B: Backend>(
                         Some(UnitOutput::begin(shop.plan, context.input.clone(), context.notes.clone()));
                 }
                 Computed::Batch(measured) => {
-                    shop.progress.advance(measured.features.num_rows() as u64);
-                    if let Some(output) = &mut current {
-                        output.append(*measured)?;
+                    for piece in measured {
+                        shop.progress.advance(piece.features.num_rows() as u64);
+                        if let Some(output) = &mut current {
+                            output.append(piece)?;
+                        }
                     }
                 }
                 Computed::Leave(input, state, reason) => {
