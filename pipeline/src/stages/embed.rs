@@ -168,7 +168,7 @@ fn embed_file<B: Backend>(
         let mut spectra = spectra?;
         check_width(file, &spectra, n_pixels)?;
         seconds.read += lap();
-        shop.batches.in_pieces(0..spectra.len(), |rows| {
+        shop.batches.in_pieces(0..spectra.len(), |rows| -> Result<()> {
             let mut own = None;
             let spectra = if rows.len() == spectra.len() { &mut spectra } else { own.insert(spectra.rows(rows)) };
             let embedded = ready.model.embed(shop.dev, spectra)?;
