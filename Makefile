@@ -10,7 +10,7 @@ WITH_TOOLS = tools=$$(scripts/setup.sh); eval "$$tools"
 # Where there is a PostgreSQL, a database test that skips itself fails.
 WITH_POSTGRES = export SPECMILL_REQUIRE_POSTGRES="$${SPECMILL_REQUIRE_POSTGRES:-$${SPECMILL_POSTGRES:+1}}"
 
-.PHONY: demo demo-database test lint dictionary sql samples bench bench-peers golden
+.PHONY: demo demo-database test test-checked lint dictionary sql registers samples bench bench-peers golden gpu-check
 
 # From simulated and sample coadds to Parquet and PostgreSQL, with the account of every target and two pictures.
 demo:
@@ -39,7 +39,16 @@ demo-database:
 	@[ -n "$${DATABASE_URL:-}" ] || $(SPECMILL) db stop jobs/runs/demo.toml
 
 test:
-	@$(WITH_TOOLS); $(WITH_POSTGRES); cargo test --locked --workspace
+	@$(WITH_TOOLS); $(WITH_POSTGRES); export SPECMILL_REQUIRE_KERNELS=$${SPECMILL_REQUIRE_KERNELS-$$([ ! -e .cache/nvrtc ] || echo 1)}; \
+		cargo test --locked --workspace
+	@$(MAKE) --no-print-directory test-checked
+
+# The kernels' text once more, with every access to memory and every conversion checked.
+test-checked:
+	@$(WITH_TOOLS); asan=$$($${CXX:-g++} -print-file-name=libasan.so); \
+		export SPECMILL_EMULATION=checked ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1; \
+		CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="env LD_PRELOAD=$$asan" \
+		cargo test --locked -q -p specmill-kernels --test conformance -- emulated_forward
 
 lint:
 	@$(WITH_TOOLS); cargo fmt --all --check && cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -51,6 +60,10 @@ dictionary:
 # The migration that makes the database's tables, from the schemas; a test fails where it is stale.
 sql:
 	@cargo run -q --locked -p specmill-schemas --example write_tables -- schemas/sql/0002_tables.sql
+
+# kernels/registers.txt, from what the assembler says of each kernel; a test fails where one grew or spills.
+registers:
+	@$(WITH_TOOLS); cargo run -q --locked -p specmill-kernels --example write_registers -- kernels/registers.txt
 
 # data-samples/spectro and data-samples/truth, from the generator.
 samples:

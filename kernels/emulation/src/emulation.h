@@ -15,6 +15,7 @@
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 #if !defined(__x86_64__)
@@ -138,6 +139,11 @@ inline void prepare(Fiber &fiber)
     if (!fiber.stack)
         fiber.stack = static_cast<char *>(malloc(STACK_BYTES));
     fiber.state = State::Ready;
+#if defined(__SANITIZE_ADDRESS__)
+    // The frames of a thread that has ended are marked as in use: it never returned from them.
+    constexpr size_t LEFT = 8 * 1024;
+    ASAN_UNPOISON_MEMORY_REGION(fiber.stack + STACK_BYTES - LEFT, LEFT);
+#endif
 #if defined(__x86_64__)
     auto top = reinterpret_cast<uintptr_t>(fiber.stack + STACK_BYTES) & ~uintptr_t(15);
     auto **slots = reinterpret_cast<void **>(top);

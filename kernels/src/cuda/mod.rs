@@ -13,7 +13,7 @@ use std::ops::Range;
 
 pub use array::DeviceArray;
 pub use driver::Driver;
-pub use images::{ImageCache, NoCache, REGISTERS, embedded_targets, kernel_names};
+pub use images::{ImageCache, NoCache, REGISTERS, REGISTERS_HEAD, embedded_targets, kernel_names};
 pub use machine::{Arg, Launch, Machine};
 
 use crate::ops::breaks::{self, BreakBands, Breaks};

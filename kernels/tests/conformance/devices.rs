@@ -44,6 +44,6 @@ pub(crate) fn cuda() -> Option<&'static Cuda<Driver>> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tests' own switches")]
-fn setting(name: &str) -> Option<String> {
+pub(crate) fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
