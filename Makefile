@@ -76,6 +76,17 @@ golden:
 	@cd data-samples/golden && ../../.cache/golden/bin/python make_golden.py --input ../spectro/redux --output . --stride 8
 	@cd data-samples/golden && ../../.cache/golden/bin/python make_healpix.py --output .
 
+# One folder that can be carried to a machine with an NVIDIA driver and nothing else; its CPU half runs here.
+# There: gpu-check/check.sh [FOLDER FOR THE REPORT].
+gpu-check:
+	@$(WITH_TOOLS); cargo build --release --locked -p specmill -p specmill-benches --bin specmill --bin device_rates
+	@$(WITH_TOOLS); cargo test --release --locked --no-run -p specmill-kernels --test conformance --message-format json \
+		| sed -n 's/.*"executable":"\([^"]*conformance[^"]*\)".*/\1/p' > $(TARGET_DIR)/conformance.path
+	@rm -rf gpu-check && mkdir gpu-check && cp benches/gpu-check/* $(SPECMILL) $(TARGET_DIR)/release/device_rates gpu-check/
+	@cp "$$(cat $(TARGET_DIR)/conformance.path)" gpu-check/conformance && strip gpu-check/specmill gpu-check/device_rates gpu-check/conformance
+	@size=$$(du -sm gpu-check | cut -f1); echo "gpu-check: $$size MiB"; [ "$$size" -le 64 ]
+	@gpu-check/check.sh
+
 bench:
 	@$(WITH_TOOLS); cargo bench --locked -p specmill-benches
 

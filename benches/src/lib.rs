@@ -1,5 +1,7 @@
 //! What the benchmarks share: one simulated release, made once, the same for every device.
 
+pub mod device;
+
 use std::path::{Path, PathBuf};
 
 use specmill::fits::{CoaddBatch, CoaddFile};

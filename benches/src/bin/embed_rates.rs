@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
+use specmill_benches::device::spread;
 use specmill_kernels::empca::{Fitted, Settings, fit_basis};
 use specmill_kernels::{Backend, Cpu, SpectraBatch, Weighted};
 
@@ -124,21 +125,6 @@ fn project(dev: &Cpu, n_spectra: usize) -> Result<String, Box<dyn Error>> {
         ));
     }
     Ok(rates.join("\n"))
-}
-
-/// Numbers spread over `size` from `least` on (SplitMix64, Steele et al. 2014).
-fn spread(seed: u64, n: usize, size: f32, least: f32) -> Vec<f32> {
-    let mut state = seed;
-    let mut draw = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = state;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        // 16 bits are enough, and exact.
-        let [low, high, ..] = (x ^ (x >> 31)).to_le_bytes();
-        f32::from(u16::from_le_bytes([low, high])) / 65536.0
-    };
-    (0..n).map(|_| size.mul_add(draw(), least)).collect()
 }
 
 /// The shortest of some passes in seconds, and what the last one gave.

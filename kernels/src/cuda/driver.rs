@@ -119,14 +119,14 @@ impl Driver {
     }
 
     /// The stream of the calling thread.
-    fn stream(&self) -> &Arc<CudaStream> {
+    pub(super) fn stream(&self) -> &Arc<CudaStream> {
         let mut stream_of = self.stream_of.lock().unwrap_or_else(PoisonError::into_inner);
         let next = stream_of.len() % self.streams.len();
         let index = *stream_of.entry(std::thread::current().id()).or_insert(next);
         &self.streams[index]
     }
 
-    fn done<T>(&self, action: &str, result: Result<T, DriverError>) -> Result<T, KernelError> {
+    pub(super) fn done<T>(&self, action: &str, result: Result<T, DriverError>) -> Result<T, KernelError> {
         result.map_err(|error| KernelError::Device {
             device: self.name.clone(),
             action: action.to_owned(),

@@ -3,6 +3,7 @@
 //! Host code checks shapes, makes room for results and launches; it is the same for every [`Machine`].
 
 mod array;
+mod copies;
 mod driver;
 mod images;
 mod machine;
@@ -12,6 +13,7 @@ mod staging;
 use std::ops::Range;
 
 pub use array::DeviceArray;
+pub use copies::CopyRates;
 pub use driver::Driver;
 pub use images::{ImageCache, NoCache, REGISTERS, REGISTERS_HEAD, embedded_targets, kernel_names};
 pub use machine::{Arg, Launch, Machine};

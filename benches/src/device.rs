@@ -1,0 +1,285 @@
+//! Inputs of every operation, made from a seed: the same numbers for every device and for the peers.
+
+use std::sync::{Mutex, PoisonError};
+
+use specmill_kernels::ops::breaks::BreakBands;
+use specmill_kernels::ops::combine_arms::MaskRule;
+use specmill_kernels::ops::continuum::Continuum;
+use specmill_kernels::ops::extinction::ExtinctionCurve;
+use specmill_kernels::ops::indices::{IndexBands, IndexKind};
+use specmill_kernels::ops::ivar_scale::ArmRanges;
+use specmill_kernels::ops::lines::LineBands;
+use specmill_kernels::ops::median_snr::SnrRanges;
+use specmill_kernels::ops::rest_frame::RestGrid;
+use specmill_kernels::ops::synthetic::FilterCurve;
+use specmill_kernels::{ArmBatch, ArmSpectra, Backend, Band, Grid, KernelError, SpectraBatch, Weighted};
+
+/// Pixels of the combined grid.
+pub const N_PIXELS: usize = Grid::DESI.n_pixels;
+/// Bins of the rest-frame grid that spectra are moved to.
+pub const N_GRID: usize = 6111;
+/// Pixels of the spectra that bases are fitted to.
+pub const N_GALAXY: usize = 6111;
+/// Vectors among which neighbours are searched.
+pub const N_NEIGHBORS: usize = 100_000;
+/// Their elements.
+pub const NEIGHBOR_D: usize = 64;
+/// Neighbours of each.
+pub const NEIGHBOR_K: usize = 16;
+
+/// Everything the operations take.
+pub struct Inputs<B: Backend> {
+    /// Spectra.
+    pub n_spectra: usize,
+    /// DESI's grid.
+    pub grid: Grid,
+    /// Arms on the host.
+    pub arms: [ArmBatch; 3],
+    /// No bit set.
+    pub fiberstatus_s: Vec<i32>,
+    /// SCORES' ranges.
+    pub ranges: SnrRanges,
+    /// Fitzpatrick's.
+    pub curve: ExtinctionCurve,
+    /// So small that correcting again and again changes little.
+    pub ebv_s: Vec<f32>,
+    /// (row, redshift).
+    pub rows: Vec<(usize, f64)>,
+    /// The galaxies' grid.
+    pub rest: RestGrid,
+    /// Two.
+    pub breaks: Vec<BreakBands>,
+    /// Twenty-five of the widths of Lick's.
+    pub indices: Vec<IndexBands>,
+    /// Twenty-five of 500 km/s with their sidebands.
+    pub lines: Vec<LineBands>,
+    /// g, r and z, roughly.
+    pub curves: Vec<FilterCurve>,
+    /// Components of the two bases.
+    pub components: [usize; 2],
+    arm_ranges: ArmRanges,
+    on_device: ArmSpectra<B>,
+    observed: SpectraBatch<B>,
+    /// Corrected again and again.
+    reddened: Mutex<SpectraBatch<B>>,
+    continuum: Continuum<B>,
+    spectra: SpectraBatch<B>,
+    mean_p: B::Array<f32>,
+    bases_kp: [B::Array<f32>; 2],
+    coeffs_sk: [B::Array<f32>; 2],
+    vectors_nd: B::Array<f32>,
+}
+
+impl<B: Backend> Inputs<B> {
+    /// Inputs of so many spectra, on the device.
+    ///
+    /// # Errors
+    /// Where the device has no room.
+    ///
+    /// # Panics
+    /// Where a constant of this file is wrong.
+    pub fn new(dev: &B, n_spectra: usize) -> Result<Self, KernelError> {
+        let grid = Grid::DESI;
+        let arms = arms(n_spectra);
+        let fiberstatus_s = vec![0; n_spectra];
+        let on_device = ArmSpectra::upload(dev, &arms, &fiberstatus_s)?;
+        let observed = dev.combine_arms(&on_device, &grid, MaskRule::Masked)?;
+        let reddened = Mutex::new(dev.combine_arms(&on_device, &grid, MaskRule::Masked)?);
+        let rows: Vec<(usize, f64)> = (0..n_spectra).map(|s| (s, 0.3 * s as f64 / n_spectra as f64)).collect();
+        let rest = RestGrid::log10(2400.0, 9800.0, RestGrid::DLOG10)?;
+        assert_eq!(rest.n_bins(), N_GRID, "the grid of the table");
+        let continuum = dev.running_median(&observed, &grid, &rows, 100.0)?;
+        let components = [10, 64];
+        let basis = |k: usize| dev.upload(&spread(3, k * N_GALAXY, 0.05, -0.025));
+        let coeff = |k: usize| dev.upload(&spread(4, k * n_spectra, 2.0, -1.0));
+        // One weight in ten is 0.
+        let ivar_sp: Vec<f32> =
+            spread(2, n_spectra * N_GALAXY, 1.0, -0.1).iter().map(|w| w.max(0.0)).collect();
+        Ok(Self {
+            n_spectra,
+            grid,
+            fiberstatus_s,
+            ranges: SnrRanges::default(),
+            curve: ExtinctionCurve::fitzpatrick99(&grid),
+            ebv_s: vec![1e-6; n_spectra],
+            breaks: breaks(),
+            indices: indices(),
+            lines: lines(),
+            curves: curves(&grid)?,
+            components,
+            arm_ranges: ArmRanges { pixels_a: vec![100..2600, 2800..4800, 5100..7700] },
+            spectra: SpectraBatch {
+                n_spectra,
+                n_pixels: N_GALAXY,
+                flux_sp: dev.upload(&spread(1, n_spectra * N_GALAXY, 1.0, 0.5))?,
+                ivar_sp: dev.upload(&ivar_sp)?,
+                mask_sp: dev.upload(&[])?,
+            },
+            mean_p: dev.upload(&vec![1.0; N_GALAXY])?,
+            bases_kp: [basis(components[0])?, basis(components[1])?],
+            coeffs_sk: [coeff(components[0])?, coeff(components[1])?],
+            vectors_nd: dev.upload(&spread(5, N_NEIGHBORS * NEIGHBOR_D, 2.0, -1.0))?,
+            arms,
+            on_device,
+            observed,
+            reddened,
+            continuum,
+            rows,
+            rest,
+        })
+    }
+
+    fn weighted(&self) -> Weighted<'_, B> {
+        self.spectra.weighted()
+    }
+}
+
+/// One launch each, its result dropped.
+macro_rules! launches {
+    ($($(#[$attr:meta])* $name:ident($self:ident, $dev:ident) = $call:expr;)*) => {
+        impl<B: Backend> Inputs<B> {
+            $($(#[$attr])*
+            ///
+            /// # Errors
+            /// Where the device fails.
+            pub fn $name(&$self, $dev: &B) -> Result<(), KernelError> {
+                $call.map(drop)
+            })*
+        }
+    };
+}
+
+launches! {
+    /// Combines the arms.
+    combine(self, dev) = dev.combine_arms(&self.on_device, &self.grid, MaskRule::Masked);
+    /// Median S/N of the arms.
+    median_snr(self, dev) = dev.median_snr_arms(&self.on_device, &self.grid, &self.ranges);
+    /// Moves every spectrum to the rest frame.
+    rest_frame(self, dev) = dev.to_rest_frame(&self.observed, &self.grid, &self.rows, &self.rest);
+    /// Running medians.
+    continuum(self, dev) = dev.running_median(&self.observed, &self.grid, &self.rows, 100.0);
+    /// Breaks.
+    breaks(self, dev) = dev.measure_breaks(&self.observed, &self.grid, &self.rows, &self.breaks);
+    /// Indices.
+    indices(self, dev) = dev.measure_indices(&self.observed, &self.grid, &self.rows, &self.indices);
+    /// Lines.
+    lines(self, dev) = dev.measure_lines(&self.observed, &self.grid, &self.rows, &self.lines);
+    /// Median S/N in a window.
+    window_snr(self, dev) = dev.median_snr_windows(
+        &self.observed,
+        &self.grid,
+        &self.rows,
+        &[Band { lo_aa: 5050.0, hi_aa: 5150.0 }],
+    );
+    /// Scales of ivar.
+    ivar_scale(self, dev) = dev.ivar_scale(&self.observed, &self.rows, &self.continuum, &self.arm_ranges);
+    /// Synthetic fluxes.
+    synthetic(self, dev) =
+        dev.synthetic_fluxes(&self.observed, &(0..self.n_spectra).collect::<Vec<_>>(), &self.curves);
+    /// Shares of the mean.
+    normalize(self, dev) = dev.normalize(&self.spectra, &self.mean_p);
+    /// Neighbours of the first vectors.
+    neighbors(self, dev) =
+        dev.nearest_neighbors(&self.vectors_nd, NEIGHBOR_D, 0..self.n_spectra.min(N_NEIGHBORS), NEIGHBOR_K);
+}
+
+impl<B: Backend> Inputs<B> {
+    /// Extinction, in place.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub fn extinction(&self, dev: &B) -> Result<(), KernelError> {
+        let mut reddened = self.reddened.lock().unwrap_or_else(PoisonError::into_inner);
+        dev.correct_extinction(&mut reddened, &self.curve, &self.ebv_s)
+    }
+
+    /// Coefficients on one of the bases.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub fn project(&self, dev: &B, which: usize) -> Result<(), KernelError> {
+        dev.project(&self.weighted(), &self.bases_kp[which], self.components[which]).map(drop)
+    }
+
+    /// One of the bases from coefficients.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub fn update_basis(&self, dev: &B, which: usize) -> Result<(), KernelError> {
+        dev.update_basis(&self.weighted(), &self.coeffs_sk[which], self.components[which]).map(drop)
+    }
+}
+
+fn arms(n_spectra: usize) -> [ArmBatch; 3] {
+    [(0_u8, 0, 2751), (1, 2700, 2326), (2, 4900, 2881)].map(|(a, first_pixel, n_pixels)| ArmBatch {
+        first_pixel,
+        n_pixels,
+        flux_sp: spread(10 + u64::from(a), n_spectra * n_pixels, 8.0, -2.0),
+        ivar_sp: spread(20 + u64::from(a), n_spectra * n_pixels, 4.0, 0.01),
+        mask_sp: spread(30 + u64::from(a), n_spectra * n_pixels, 1.0, 0.0)
+            .into_iter()
+            .map(|x| u32::from(x > 0.998))
+            .collect(),
+    })
+}
+
+fn band(lo_aa: f64, hi_aa: f64) -> Band {
+    Band { lo_aa, hi_aa }
+}
+
+fn breaks() -> Vec<BreakBands> {
+    vec![
+        BreakBands { blue: band(3850.0, 3950.0), red: band(4000.0, 4100.0) },
+        BreakBands { blue: band(3750.0, 3950.0), red: band(4050.0, 4250.0) },
+    ]
+}
+
+fn indices() -> Vec<IndexBands> {
+    let bands = |i: u8| {
+        let start = 4000.0 + 90.0 * f64::from(i);
+        IndexBands {
+            blue: band(start, start + 25.0),
+            band: band(start + 25.0, start + 60.0),
+            red: band(start + 60.0, start + 85.0),
+            kind: IndexKind::Angstrom,
+        }
+    };
+    (0..25).map(bands).collect()
+}
+
+fn lines() -> Vec<LineBands> {
+    let bands = |i: u8| {
+        let wave_aa = 3800.0 + 130.0 * f64::from(i);
+        let half = wave_aa * 500.0 / 299_792.458;
+        LineBands {
+            wave_aa,
+            window: band(wave_aa - half, wave_aa + half),
+            blue: band(wave_aa - 5.0 * half, wave_aa - 2.0 * half),
+            red: band(wave_aa + 2.0 * half, wave_aa + 5.0 * half),
+            blended: false,
+        }
+    };
+    (0..25).map(bands).collect()
+}
+
+fn curves(grid: &Grid) -> Result<Vec<FilterCurve>, KernelError> {
+    [(4000.0, 5500.0), (5600.0, 7100.0), (8200.0, 9800.0)]
+        .iter()
+        .map(|(lo, hi)| FilterCurve::on_grid(grid, &[*lo, lo + 200.0, hi - 200.0, *hi], &[0.0, 1.0, 1.0, 0.0]))
+        .collect()
+}
+
+/// Numbers spread over `size` from `least` on (SplitMix64, Steele et al. 2014).
+pub fn spread(seed: u64, n: usize, size: f32, least: f32) -> Vec<f32> {
+    let mut state = seed;
+    let mut draw = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = state;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        // 16 bits are enough, and exact.
+        let [low, high, ..] = (x ^ (x >> 31)).to_le_bytes();
+        f32::from(u16::from_le_bytes([low, high])) / 65536.0
+    };
+    (0..n).map(|_| size.mul_add(draw(), least)).collect()
+}
