@@ -2,11 +2,12 @@
 //!
 //! The compiler is the library named by `SPECMILL_NVRTC`, else the one that `scripts/setup.sh` brings to
 //! `.cache/nvrtc`. Without one the crate builds all the same, with the kernels' text alone.
-#![expect(unreachable_pub, reason = "the files that are included are public for the crate")]
+#![expect(clippy::disallowed_methods, reason = "the environment is how cargo speaks to a build script")]
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
+
+use fs_err as fs;
 
 #[path = "src/constants.rs"]
 mod constants;

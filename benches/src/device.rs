@@ -85,7 +85,8 @@ impl<B: Backend> Inputs<B> {
         let on_device = ArmSpectra::upload(dev, &arms, &fiberstatus_s)?;
         let observed = dev.combine_arms(&on_device, &grid, MaskRule::Masked)?;
         let reddened = Mutex::new(dev.combine_arms(&on_device, &grid, MaskRule::Masked)?);
-        let rows: Vec<(usize, f64)> = (0..n_spectra).map(|s| (s, 0.3 * s as f64 / n_spectra as f64)).collect();
+        let rows: Vec<(usize, f64)> =
+            (0..n_spectra).map(|s| (s, 0.3 * s as f64 / n_spectra as f64)).collect();
         let rest = RestGrid::log10(2400.0, 9800.0, RestGrid::DLOG10)?;
         assert_eq!(rest.n_bins(), N_GRID, "the grid of the table");
         let continuum = dev.running_median(&observed, &grid, &rows, 100.0)?;
@@ -154,6 +155,8 @@ launches! {
     combine(self, dev) = dev.combine_arms(&self.on_device, &self.grid, MaskRule::Masked);
     /// Median S/N of the arms.
     median_snr(self, dev) = dev.median_snr_arms(&self.on_device, &self.grid, &self.ranges);
+    /// Good and masked pixels.
+    count_pixels(self, dev) = dev.count_pixels(&self.observed);
     /// Moves every spectrum to the rest frame.
     rest_frame(self, dev) = dev.to_rest_frame(&self.observed, &self.grid, &self.rows, &self.rest);
     /// Running medians.
@@ -265,7 +268,9 @@ fn lines() -> Vec<LineBands> {
 fn curves(grid: &Grid) -> Result<Vec<FilterCurve>, KernelError> {
     [(4000.0, 5500.0), (5600.0, 7100.0), (8200.0, 9800.0)]
         .iter()
-        .map(|(lo, hi)| FilterCurve::on_grid(grid, &[*lo, lo + 200.0, hi - 200.0, *hi], &[0.0, 1.0, 1.0, 0.0]))
+        .map(|(lo, hi)| {
+            FilterCurve::on_grid(grid, &[*lo, lo + 200.0, hi - 200.0, *hi], &[0.0, 1.0, 1.0, 0.0])
+        })
         .collect()
 }
 

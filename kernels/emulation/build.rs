@@ -1,10 +1,11 @@
 //! Compiles the kernels' text as C++ into two shared libraries: a plain one, and one that checks every access.
 
-#![expect(unreachable_pub, reason = "the files that are included are public for the crate")]
+#![expect(clippy::disallowed_methods, reason = "the environment is how cargo speaks to a build script")]
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use fs_err as fs;
 
 #[path = "../src/constants.rs"]
 mod constants;

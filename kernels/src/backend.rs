@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::ops::breaks::{BreakBands, Breaks};
 use crate::ops::combine_arms::MaskRule;
 use crate::ops::continuum::Continuum;
+use crate::ops::count_pixels::PixelCounts;
 use crate::ops::extinction::ExtinctionCurve;
 use crate::ops::indices::{IndexBands, Indices};
 use crate::ops::ivar_scale::{ArmRanges, IvarScale};
@@ -81,6 +82,12 @@ pub trait Backend: Sync + Sized {
         grid: &Grid,
         ranges: &SnrRanges,
     ) -> Result<Self::Array<f32>, KernelError>;
+
+    /// Good and masked pixels of each spectrum, [s]: [`crate::ops::count_pixels`].
+    ///
+    /// # Errors
+    /// [`KernelError::Shape`].
+    fn count_pixels(&self, spectra: &SpectraBatch<Self>) -> Result<PixelCounts<Self>, KernelError>;
 
     /// Removes Galactic extinction in place: [`crate::ops::extinction`].
     ///

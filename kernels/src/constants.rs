@@ -5,10 +5,10 @@
 /// Declares constants and what the preprocessor is told of them.
 macro_rules! constants {
     ($($(#[$attr:meta])* $name:ident: $ty:ident = $value:expr;)*) => {
-        $($(#[$attr])* pub const $name: $ty = $value;)*
+        $($(#[$attr])* pub(crate) const $name: $ty = $value;)*
 
         /// The constants as preprocessor definitions.
-        pub fn defines() -> String {
+        pub(crate) fn defines() -> String {
             [$((stringify!($name), literal!($ty, $name))),*]
                 .iter()
                 .map(|(name, value)| format!("#define {name} {value}\n"))

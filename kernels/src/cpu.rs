@@ -8,6 +8,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::ops::breaks::{self, BreakBands, Breaks};
 use crate::ops::combine_arms::{self, MaskRule};
 use crate::ops::continuum::{self, Continuum};
+use crate::ops::count_pixels::{self, PixelCounts};
 use crate::ops::extinction::{self, ExtinctionCurve};
 use crate::ops::indices::{self, IndexBands, Indices};
 use crate::ops::ivar_scale::{self, ArmRanges, IvarScale};
@@ -110,6 +111,10 @@ impl Backend for Cpu {
         ranges: &SnrRanges,
     ) -> Result<Vec<f32>, KernelError> {
         median_snr::cpu::median_snr(self, arms, grid, ranges)
+    }
+
+    fn count_pixels(&self, spectra: &SpectraBatch<Self>) -> Result<PixelCounts<Self>, KernelError> {
+        count_pixels::cpu::count_pixels(self, spectra)
     }
 
     fn correct_extinction(

@@ -24,7 +24,7 @@ pub enum Opened {
     /// The CPU backend.
     Cpu(Cpu),
     /// A CUDA card.
-    Cuda(Cuda<Driver>),
+    Cuda(Box<Cuda<Driver>>),
 }
 
 /// What a backend runs on, for the run record.
@@ -67,8 +67,9 @@ impl Device {
             0 => available_parallelism().map_or(1, usize::from),
             n => n,
         };
-        let card =
-            |ordinal| Driver::open(ordinal, host_threads, cache).map(|card| Opened::Cuda(Cuda::new(card)));
+        let card = |ordinal| {
+            Driver::open(ordinal, host_threads, cache).map(|card| Opened::Cuda(Box::new(Cuda::new(card))))
+        };
         match self {
             Self::Cpu => Ok((Opened::Cpu(Cpu::new(threads)?), None)),
             Self::Cuda(ordinal) => Ok((card(ordinal)?, None)),

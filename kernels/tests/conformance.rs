@@ -5,6 +5,8 @@
 
 #[path = "conformance/cases.rs"]
 mod cases;
+#[path = "conformance/count_pixels.rs"]
+mod count_pixels;
 #[path = "conformance/devices.rs"]
 mod devices;
 #[path = "reference/mod.rs"]
@@ -92,6 +94,10 @@ properties! {
         fatal_fiberstatus_equals_a_dead_arm,
         any_bits_give_finite_output,
         no_arm_gives_missing_pixels,
+        wrong_lengths_are_refused;
+    count_pixels:
+        equals_the_cpu_to_the_bit,
+        agrees_with_the_reference,
         wrong_lengths_are_refused;
     extinction:
         agrees_with_the_reference,

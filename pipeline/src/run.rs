@@ -105,7 +105,7 @@ pub(crate) fn execute(args: &RunArgs, environment: &Environment) -> Result<Exit>
     }
     let exit = match opened {
         Opened::Cpu(cpu) => run_stages(&cpu, &plan, environment),
-        Opened::Cuda(card) => run_stages(&card, &plan, environment),
+        Opened::Cuda(card) => run_stages(&*card, &plan, environment),
     };
     if alone {
         sink::remove_partial(&plan.folder)?;

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Opened::Cuda(card) => {
             let copies = card.machine().measure_copies(COPY_BYTES)?;
             let (to_device, from_device) = (copies.to_card, copies.from_card);
-            rates(&card, n_spectra, Copies { to_device, from_device, on_device: copies.on_card })?
+            rates(&*card, n_spectra, Copies { to_device, from_device, on_device: copies.on_card })?
         }
     };
     std::io::stdout().write_all(table.as_bytes())?;
@@ -83,7 +83,9 @@ fn rates<B: Backend>(dev: &B, n: usize, copies: Copies) -> Result<String, Box<dy
         copies.from_device / 1e9,
         copies.on_device / 1e9,
     );
-    text.push_str("operation             shape                    ms  spectra/s      GB/s  of copy    GFLOP/s\n");
+    text.push_str(
+        "operation             shape                    ms  spectra/s      GB/s  of copy    GFLOP/s\n",
+    );
     let inputs = Inputs::new(dev, n)?;
     for (name, shape, cost, seconds) in measure(dev, &inputs)? {
         let (gb, gflop) = (cost.bytes * n as f64 / seconds / 1e9, cost.flops * n as f64 / seconds / 1e9);
@@ -111,8 +113,11 @@ fn measure<B: Backend>(dev: &B, inputs: &Inputs<B>) -> Result<Vec<Measured>, Ker
     let mut add = |name, shape: String, cost, work: &dyn Fn() -> Result<(), KernelError>| {
         fastest(dev, work).map(|seconds| rows.push((name, shape, cost, seconds)))
     };
-    add("combine_arms", shape(N_PIXELS), cost(arms_bytes + 12.0 * wide, 5.0 * 177.0), &|| inputs.combine(dev))?;
+    add("combine_arms", shape(N_PIXELS), cost(arms_bytes + 12.0 * wide, 5.0 * 177.0), &|| {
+        inputs.combine(dev)
+    })?;
     add("median_snr", shape(3), cost(8.0 * 7958.0, 3.0 * 7958.0), &|| inputs.median_snr(dev))?;
+    add("count_pixels", shape(2), cost(8.0 * wide, 0.0), &|| inputs.count_pixels(dev))?;
     add("extinction", shape(N_PIXELS), cost(16.0 * wide, 26.0 * wide), &|| inputs.extinction(dev))?;
     add("rest_frame", shape(N_GRID), cost(8.0 * (wide + N_GRID as f64), 40.0 * N_GRID as f64), &|| {
         inputs.rest_frame(dev)
@@ -216,8 +221,7 @@ fn batch<B: Backend>(dev: &B, inputs: &Inputs<B>) -> Result<(), KernelError> {
     let arms = ArmSpectra::upload(dev, &inputs.arms, &inputs.fiberstatus_s)?;
     dev.download(&dev.median_snr_arms(&arms, grid, &inputs.ranges)?)?;
     let mut observed = dev.combine_arms(&arms, grid, MaskRule::Masked)?;
-    dev.download(&observed.ivar_sp)?;
-    dev.download(&observed.mask_sp)?;
+    dev.download(&dev.count_pixels(&observed)?.n_good_s)?;
     dev.correct_extinction(&mut observed, &inputs.curve, &inputs.ebv_s)?;
     dev.download(&dev.measure_breaks(&observed, grid, &inputs.rows, &inputs.breaks)?.plain_si)?;
     dev.download(&dev.measure_indices(&observed, grid, &inputs.rows, &inputs.indices)?.value_si)?;

@@ -27,6 +27,13 @@ __device__ inline float sum_lanes(float sum)
     return __shfl_sync(FULL_WARP, sum, 0);
 }
 
+__device__ inline u32 sum_lanes(u32 sum)
+{
+    for (u32 half = LANES / 2; half > 0; half /= 2)
+        sum = sum + __shfl_down_sync(FULL_WARP, sum, half);
+    return __shfl_sync(FULL_WARP, sum, 0);
+}
+
 __device__ inline double sum_lanes(double sum)
 {
     for (u32 half = LANES / 2; half > 0; half /= 2)

@@ -148,7 +148,8 @@ fn compile(
     let compiler = names.iter().find_map(|name| Nvrtc::open(Path::new(name)).ok());
     let compiler = compiler.ok_or("no embedded kernels serve it, and libnvrtc is not found")?;
     let compiled = compiler.compile(SOURCE, &target)?;
-    let functions = load_image(context, &target, &compiled.image)?;
+    let functions = load_image(context, &target, &compiled.image)
+        .map_err(|reason| format!("{reason}; the compiler had said: {}", compiled.log))?;
     cache.write(&key, &compiled.image);
     Ok(Loaded { functions, image: format!("{target} compiled at run time") })
 }

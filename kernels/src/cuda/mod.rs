@@ -21,6 +21,7 @@ pub use machine::{Arg, Launch, Machine};
 use crate::ops::breaks::{self, BreakBands, Breaks};
 use crate::ops::combine_arms::{self, MaskRule};
 use crate::ops::continuum::{self, Continuum};
+use crate::ops::count_pixels::{self, PixelCounts};
 use crate::ops::extinction::{self, ExtinctionCurve};
 use crate::ops::indices::{self, IndexBands, Indices};
 use crate::ops::ivar_scale::{self, ArmRanges, IvarScale};
@@ -161,6 +162,10 @@ impl<M: Machine> Backend for Cuda<M> {
         ranges: &SnrRanges,
     ) -> Result<Self::Array<f32>, KernelError> {
         median_snr::cuda::median_snr(self, arms, grid, ranges)
+    }
+
+    fn count_pixels(&self, spectra: &SpectraBatch<Self>) -> Result<PixelCounts<Self>, KernelError> {
+        count_pixels::cuda::count_pixels(self, spectra)
     }
 
     fn correct_extinction(

@@ -8,7 +8,7 @@ use std::path::Path;
 use libloading::Library;
 
 /// Flags of every compilation: no contraction, no short cuts, so that kernels compute what they say.
-pub const OPTIONS: [&str; 6] = [
+pub(crate) const OPTIONS: [&str; 6] = [
     "--std=c++17",
     "--fmad=false",
     "--ftz=false",
@@ -18,18 +18,18 @@ pub const OPTIONS: [&str; 6] = [
 ];
 
 /// A loaded compiler.
-pub struct Nvrtc {
+pub(crate) struct Nvrtc {
     library: Library,
     /// Found by the compiler under its own name because it is loaded already.
     _builtins: Option<Library>,
 }
 
 /// What a compilation gave.
-pub struct Compiled {
+pub(crate) struct Compiled {
     /// A cubin for `sm_*`, PTX for `compute_*`.
-    pub image: Vec<u8>,
+    pub(crate) image: Vec<u8>,
     /// What the compiler and the assembler said.
-    pub log: String,
+    pub(crate) log: String,
 }
 
 type Program = *mut c_void;
@@ -39,7 +39,7 @@ impl Nvrtc {
     ///
     /// # Errors
     /// What the loader says.
-    pub fn open(path: &Path) -> Result<Self, String> {
+    pub(crate) fn open(path: &Path) -> Result<Self, String> {
         let builtins = path.parent().and_then(load_builtins);
         // SAFETY: the library's initialisers are NVIDIA's, and need nothing of us.
         let library = unsafe { Library::new(path) };
@@ -50,7 +50,7 @@ impl Nvrtc {
     ///
     /// # Errors
     /// The compiler's log.
-    pub fn compile(&self, source: &str, target: &str) -> Result<Compiled, String> {
+    pub(crate) fn compile(&self, source: &str, target: &str) -> Result<Compiled, String> {
         let program = self.create(source)?;
         let arch = format!("--gpu-architecture={target}");
         let options: Vec<CString> =

@@ -6,7 +6,7 @@
 ///
 /// # Errors
 /// Where the log is not what `--ptxas-options=-v` prints.
-pub fn table(target: &str, log: &str) -> Result<String, String> {
+pub(crate) fn table(target: &str, log: &str) -> Result<String, String> {
     let mut lines = Vec::new();
     let mut kernel = None;
     let mut memory = [0_u32; 3];

@@ -1,16 +1,17 @@
 //! One text of all kernels: the constants, the common headers, then each operation in a namespace of its own.
 //!
-//! The build scripts read this file too, so it names nothing outside itself.
+//! The build scripts read this file too, so it names nothing of the crate.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use fs_err as fs;
 
 /// The text that every compiler is given, `src` being the crate's folder of sources.
 ///
 /// # Errors
 /// Where a file cannot be read.
-pub fn flatten(src: &Path, defines: &str) -> io::Result<String> {
+pub(crate) fn flatten(src: &Path, defines: &str) -> io::Result<String> {
     let mut text = defines.to_owned();
     for header in files(&src.join("cuda"), "cuh")? {
         text.push_str(&part(&header)?);
@@ -26,7 +27,7 @@ pub fn flatten(src: &Path, defines: &str) -> io::Result<String> {
 ///
 /// # Errors
 /// Where a folder cannot be read.
-pub fn kernels(src: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn kernels(src: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(src.join("ops"))? {
         let path = entry?.path();
@@ -39,7 +40,7 @@ pub fn kernels(src: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// The kernels of a text, each with the operation that it belongs to.
-pub fn entries(text: &str) -> Vec<(&str, &str)> {
+pub(crate) fn entries(text: &str) -> Vec<(&str, &str)> {
     let mut operation = "";
     let mut found = Vec::new();
     for line in text.lines() {

@@ -3,6 +3,7 @@
 pub mod breaks;
 pub mod combine_arms;
 pub mod continuum;
+pub mod count_pixels;
 pub mod extinction;
 pub mod indices;
 pub mod ivar_scale;

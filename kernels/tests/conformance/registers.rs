@@ -43,7 +43,9 @@ fn no_kernel_costs_more_than_the_table_says() {
 
 #[test]
 fn no_committed_kernel_spills() {
-    for (kernel, [_, spilled, _, _]) in rows(COMMITTED.strip_prefix(REGISTERS_HEAD).expect("the table has its head")) {
+    for (kernel, [_, spilled, _, _]) in
+        rows(COMMITTED.strip_prefix(REGISTERS_HEAD).expect("the table has its head"))
+    {
         assert_eq!(spilled, 0, "{kernel:?}");
     }
 }

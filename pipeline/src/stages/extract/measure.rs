@@ -93,8 +93,8 @@ pub(super) fn measure_batch<B: Backend>(
     let arms = ArmSpectra::upload(dev, &batch.arms, &fiberstatus_s)?;
     let snr = dev.download(&dev.median_snr_arms(&arms, &plan.grid, &tables.snr_ranges)?)?;
     let mut observed = dev.combine_arms(&arms, &plan.grid, plan.mask_rule)?;
-    let ivar_sp = dev.download(&observed.ivar_sp)?;
-    let mask_sp = dev.download(&observed.mask_sp)?;
+    let pixels = dev.count_pixels(&observed)?;
+    let (good_s, masked_s) = (dev.download(&pixels.n_good_s)?, dev.download(&pixels.n_masked_s)?);
 
     let mut numbers = RowNumbers {
         verdict_s: Vec::with_capacity(n),
@@ -105,15 +105,9 @@ pub(super) fn measure_batch<B: Backend>(
         n_bad_s: count_bad_pixels(&batch.arms, n)?,
         snr_sa: snr_per_arm(&snr, unit),
     };
-    let shape = (n, plan.grid.n_pixels);
-    let ivar_sp = ArrayView2::from_shape(shape, &ivar_sp)?;
-    let mask_sp = ArrayView2::from_shape(shape, &mask_sp)?;
-    let spectra = ivar_sp.outer_iter().zip(mask_sp.outer_iter());
-    for ((s, row), (ivar_p, mask_p)) in rows.clone().enumerate().zip(spectra) {
-        let good = ivar_p.iter().filter(|ivar| **ivar > 0.0).count();
-        let masked = ivar_p.iter().zip(mask_p).filter(|(ivar, mask)| **ivar > 0.0 && **mask != 0).count();
-        numbers.n_good_s.push(row_number(good));
-        numbers.n_masked_s.push(row_number(masked));
+    for ((s, row), (good, masked)) in rows.clone().enumerate().zip(good_s.into_iter().zip(masked_s)) {
+        numbers.n_good_s.push(pixel_count(good));
+        numbers.n_masked_s.push(pixel_count(masked));
         numbers.verdict_s.push(judge(&unit.known(row), good > 0, &tables.rules));
         numbers.ebv_s.push(usable_ebv(unit, row));
         let flags = row_flags(unit, row, &numbers, fiberstatus_s[s], plan);
@@ -253,6 +247,11 @@ fn rest_spectra<B: Backend>(
         batches[class.index()] = Some(RecordBatch::try_new(schema, columns)?);
     }
     Ok(batches)
+}
+
+/// A number of pixels as the tables hold it.
+fn pixel_count(n: u32) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
 }
 
 /// A row or pixel number as the tables hold it; FITS files of more than 2^31 targets do not exist.
