@@ -39,19 +39,27 @@ fn main() -> Result<(), Failure> {
     let checks =
         ["-O1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=undefined"];
     compile(&home, &unit, &out.join("libchecked.so"), &checks)?;
+    // In a folder of its own: who puts it into LD_LIBRARY_PATH finds a driver there and nothing else.
+    let driver = out.join("driver");
+    fs::create_dir_all(&driver)?;
+    let beside = format!("-L{}", out.display());
+    let link = ["-O2", &beside, "-l:libplain.so", "-Wl,-rpath,$ORIGIN/.."];
+    compile(&home, &home.join("src/driver.cpp"), &driver.join("libcuda.so.1"), &link)?;
     Ok(())
 }
 
 fn compile(home: &Path, unit: &Path, library: &Path, flags: &[&str]) -> Result<(), Failure> {
     let compiler = std::env::var("CXX").unwrap_or_else(|_| "g++".to_owned());
     let mut command = Command::new(&compiler);
-    command.args(FLAGS).args(flags);
+    command.args(FLAGS);
     // The library runs where it is built; without the instruction each fma is a function call.
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("fma") {
         command.args(["-mavx2", "-mfma"]);
     }
-    command.arg("-I").arg(home.join("src")).arg(unit).arg("-o").arg(library);
+    // Libraries are named after the unit that needs them.
+    let (libraries, flags): (Vec<&str>, Vec<&str>) = flags.iter().partition(|flag| flag.starts_with("-l"));
+    command.args(flags).arg("-I").arg(home.join("src")).arg(unit).args(libraries).arg("-o").arg(library);
     let output = command.output().map_err(|error| format!("cannot run {compiler}: {error}; install g++"))?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());

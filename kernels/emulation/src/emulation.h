@@ -253,9 +253,32 @@ void call_with(void **args)
     call(kernel, args);
 }
 
+// The values of a kernel's arguments, one place each; how many there are.
+template <class... A, size_t... I>
+int copy_arguments(void (*)(A...), void **args, uint64_t *values, std::index_sequence<I...>)
+{
+    static_assert(((sizeof(A) <= sizeof(uint64_t)) && ...), "an argument is a pointer or a number");
+    if (values)
+        (memcpy(values + I, args[I], sizeof(A)), ...);
+    return sizeof...(A);
+}
+
+template <class... A>
+int copy_arguments(void (*kernel)(A...), void **args, uint64_t *values)
+{
+    return copy_arguments(kernel, args, values, std::index_sequence_for<A...>{});
+}
+
+template <auto kernel>
+int arguments_of(void **args, uint64_t *values)
+{
+    return copy_arguments(kernel, args, values);
+}
+
 struct Entry {
     const char *name;
     void (*run)(void **);
+    int (*arguments)(void **, uint64_t *);
 };
 
 template <class T>
@@ -390,11 +413,22 @@ inline int __clz(int bits) { return bits ? __builtin_clz(unsigned(bits)) : 32; }
 inline int __ffs(int bits) { return __builtin_ffs(bits); }
 
 #define EMULATED_TABLE_BEGIN static const emulation::Entry EMULATED_KERNELS[] = {
-#define EMULATED(operation, name) {#name, &emulation::call_with<&::operation::name>},
+#define EMULATED(operation, name)                                                                              \
+    {#name, &emulation::call_with<&::operation::name>, &emulation::arguments_of<&::operation::name>},
+// Copies a kernel's arguments: how many there are, or -1 where there is no such kernel or no room for them.
 // Runs a kernel by name: 0, or 1 with a message. `how` the threads of a block take turns: 0 in order, 1 in
 // reverse, 2 in an order of its own for every round. Blocks go in order, or in reverse where threads do.
 #define EMULATED_TABLE_END                                                                                     \
     };                                                                                                         \
+    extern "C" int emulation_arguments(const char *name, void **args, uint64_t *values, size_t room)           \
+    {                                                                                                          \
+        for (const emulation::Entry &entry : EMULATED_KERNELS)                                                 \
+            if (strcmp(entry.name, name) == 0) {                                                               \
+                int count = entry.arguments(args, nullptr);                                                    \
+                return !values ? count : size_t(count) <= room ? entry.arguments(args, values) : -1;           \
+            }                                                                                                  \
+        return -1;                                                                                             \
+    }                                                                                                          \
     extern "C" int emulate(const char *name, unsigned blocks, unsigned threads, unsigned shared_bytes,         \
                            unsigned how, void **args, char *message, size_t length)                            \
     {                                                                                                          \

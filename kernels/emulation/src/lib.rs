@@ -33,6 +33,12 @@ pub enum Build {
     Checked,
 }
 
+/// A folder with a CUDA driver whose card is this emulation, for `LD_LIBRARY_PATH`; `driver.cpp` says what
+/// its environment changes.
+pub fn driver_folder() -> &'static Path {
+    Path::new(concat!(env!("OUT_DIR"), "/driver"))
+}
+
 type Emulate = unsafe extern "C" fn(
     *const c_char,
     c_uint,
