@@ -17,7 +17,7 @@ fn release() -> Arc<Release> {
 }
 
 /// A run with models small enough for the few spectra there are.
-fn small(root: &std::path::Path) -> RunFolder {
+pub(crate) fn small(root: &std::path::Path) -> RunFolder {
     with_small_models(RunFolder::with_models_over(root))
 }
 

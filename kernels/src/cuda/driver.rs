@@ -64,8 +64,11 @@ impl Driver {
     ) -> Result<Self, String> {
         let count = CudaContext::device_count().map_err(|error| says(&error))?;
         let index = usize::try_from(ordinal).map_err(|error| error.to_string())?;
-        if i32::try_from(ordinal).is_ok_and(|ordinal| ordinal >= count) || count <= 0 {
-            return Err(format!("the driver has {count} devices"));
+        if count <= 0 {
+            return Err("the driver has no card".to_owned());
+        }
+        if i32::try_from(ordinal).is_ok_and(|ordinal| ordinal >= count) {
+            return Err(format!("the last card that the driver has is cuda:{}", count - 1));
         }
         let context = CudaContext::new(index).map_err(|error| says(&error))?;
         keep_freed_memory(&context);
