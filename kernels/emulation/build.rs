@@ -9,7 +9,7 @@ use fs_err as fs;
 
 #[path = "../src/constants.rs"]
 mod constants;
-#[path = "../src/cuda/source.rs"]
+#[path = "../build/source.rs"]
 mod source;
 
 type Failure = Box<dyn std::error::Error>;
@@ -21,7 +21,7 @@ const FLAGS: [&str; 7] =
 fn main() -> Result<(), Failure> {
     let home = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    for input in ["../src/constants.rs", "../src/cuda", "../src/ops", "src", "build.rs"] {
+    for input in ["../src/constants.rs", "../src/cuda", "../src/ops", "../build", "src", "build.rs"] {
         println!("cargo:rerun-if-changed={input}");
     }
     println!("cargo:rerun-if-env-changed=CXX");

@@ -44,6 +44,8 @@ mod registers;
 mod rest_frame;
 #[path = "conformance/same_bits.rs"]
 mod same_bits;
+#[path = "conformance/self_test.rs"]
+mod self_test;
 #[path = "conformance/spectra.rs"]
 mod spectra;
 #[path = "conformance/synthetic.rs"]
@@ -216,4 +218,6 @@ properties! {
         spectra_without_flux_are_left_out,
         more_components_than_the_sample_determines_are_refused,
         senseless_settings_are_refused;
+    self_test:
+        every_operation_passes;
 }

@@ -21,6 +21,7 @@ use crate::stage::Stage;
   6  the counts do not add up: do not use the output
 
 EXAMPLES:
+  specmill doctor
   specmill simulate --out sim --targets 2000
   specmill plan jobs/runs/demo.toml
   specmill run jobs/runs/demo.toml
@@ -50,6 +51,17 @@ pub enum Command {
     Inventory(RunArgs),
     /// Say what is done, what is left, what failed and why.
     Status(RunArgs),
+    /// Say what this machine is fit for: device, kernels, self-test, memory, disk, database.
+    #[command(
+        after_help = "It exits with 0 where the device asked for works and passes the self-test, with 1 where it \
+fails the test and with 4 where it is unavailable. A database that cannot be reached is said, and is no failure.
+
+EXAMPLES:
+  specmill doctor
+  specmill doctor --device cuda:0
+  specmill doctor jobs/runs/demo.toml --device cpu"
+    )]
+    Doctor(DoctorArgs),
     /// The database: a private server, its schema, loading, indexing.
     #[command(subcommand)]
     Db(DbCommand),
@@ -186,6 +198,16 @@ impl RunArgs {
             stages: self.stages.clone(),
         }
     }
+}
+
+/// What to examine.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// A run file, for its device, threads, run folder and private server.
+    pub run_file: Option<PathBuf>,
+    /// auto, cpu or cuda:N.
+    #[arg(long)]
+    pub device: Option<String>,
 }
 
 /// Which target to draw, and where.

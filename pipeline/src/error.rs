@@ -70,6 +70,16 @@ pub enum Error {
     /// A kernel or its device failed for the whole run.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+    /// A device does not give the CPU's bits.
+    #[error("{failed} of {all} operations fail the self-test on device `{device}`")]
+    SelfTest {
+        /// The device that ran them.
+        device: String,
+        /// Operations that failed or differ.
+        failed: usize,
+        /// Operations in all.
+        all: usize,
+    },
     /// A file of the run folder cannot be written or read.
     #[error("{what}")]
     Io {
@@ -164,6 +174,7 @@ impl Error {
             | Self::Inventory(_) => Exit::BadPlan,
             Self::Kernel(KernelError::DeviceUnavailable { .. }) => Exit::DeviceUnavailable,
             Self::Kernel(_)
+            | Self::SelfTest { .. }
             | Self::Fits(_)
             | Self::Io { .. }
             | Self::Parquet { .. }
@@ -194,6 +205,7 @@ impl Error {
             Self::Kernel(KernelError::OutOfMemory { .. }) => {
                 Some("use a card with more memory, or `--device cpu`, which gives the same bytes")
             }
+            Self::SelfTest { .. } => Some("compute on another device: `specmill doctor --device` tests each"),
             Self::Io { .. } => {
                 Some("check free space and permissions of the run folder, then run the same command again")
             }

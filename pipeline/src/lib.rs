@@ -9,6 +9,7 @@ mod columns;
 pub mod config;
 mod db;
 mod digest;
+mod doctor;
 pub mod error;
 pub mod exit;
 mod export;

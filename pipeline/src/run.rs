@@ -17,7 +17,7 @@ use crate::record::{RunRecord, StageRecord};
 use crate::stage::Stage;
 use crate::stages::StageReport;
 use crate::status::Status;
-use crate::{db, export, report, show, similar, simulate, sink, stages};
+use crate::{db, doctor, export, report, show, similar, simulate, sink, stages};
 
 /// Carries out a command; errors are printed with their causes and a way out.
 pub fn run(cli: &Cli, environment: &Environment) -> Exit {
@@ -26,6 +26,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> Exit {
         Command::Run(args) => execute(args, environment),
         Command::Inventory(args) => inventory(args),
         Command::Status(args) => status(args),
+        Command::Doctor(args) => doctor::run(args, environment),
         Command::Db(command) => db::run(command, environment),
         Command::Similar(args) => similar::run(args, environment),
         Command::Export(args) => export::run(args, environment),
@@ -88,7 +89,8 @@ fn status(args: &RunArgs) -> Result<Exit> {
 /// The one executor: every stage of a run file, on one machine or in a pod.
 pub(crate) fn execute(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     let plan = Plan::read(&args.run_file, &args.overrides())?;
-    let (opened, fallback) = plan.device.open(plan.run_file.resources.threads, &KernelCache::of(environment))?;
+    let (opened, fallback) =
+        plan.device.open(plan.run_file.resources.threads, &KernelCache::of(environment))?;
     // Inventory and loading compute nothing.
     let computes = plan.stages.iter().any(|stage| !matches!(stage, Stage::Inventory | Stage::Load));
     if let Some(reason) = fallback.filter(|_| computes) {
@@ -103,14 +105,42 @@ pub(crate) fn execute(args: &RunArgs, environment: &Environment) -> Result<Exit>
     if alone {
         sink::remove_partial(&plan.folder)?;
     }
-    let exit = match opened {
-        Opened::Cpu(cpu) => run_stages(&cpu, &plan, environment),
-        Opened::Cuda(card) => run_stages(&*card, &plan, environment),
-    };
+    let exit = on_device(opened, RunStages { plan: &plan, environment });
     if alone {
         sink::remove_partial(&plan.folder)?;
     }
     exit
+}
+
+/// What is done on a device, whichever it is.
+pub(crate) trait Work {
+    /// What comes of it.
+    type Outcome;
+
+    /// Does it.
+    fn on<B: Backend>(self, dev: &B) -> Self::Outcome;
+}
+
+/// Does some work on an opened device: the one place where a device becomes a backend.
+pub(crate) fn on_device<W: Work>(opened: Opened, work: W) -> W::Outcome {
+    match opened {
+        Opened::Cpu(cpu) => work.on(&cpu),
+        Opened::Cuda(card) => work.on(&*card),
+    }
+}
+
+/// The stages of a plan.
+struct RunStages<'a> {
+    plan: &'a Plan,
+    environment: &'a Environment,
+}
+
+impl Work for RunStages<'_> {
+    type Outcome = Result<Exit>;
+
+    fn on<B: Backend>(self, dev: &B) -> Result<Exit> {
+        run_stages(dev, self.plan, self.environment)
+    }
 }
 
 fn has_broken(inventory: &Inventory) -> bool {

@@ -392,7 +392,6 @@ fn a_bad_plan_is_refused_before_anything_is_written() {
         ("input.root", &missing, &["input.root", "nowhere is not a folder"]),
         ("extract.mask_rule", "\"desi\"", &["extract.mask_rule: use dr1, masked or 0.70"]),
         ("resources.device", "\"gpu\"", &["resources.device: `gpu` is not a device"]),
-        ("resources.batch_rows", "0", &["resources.batch_rows: must be at least 1"]),
         ("resources.threads", "\"many\"", &["line "]),
     ] {
         let mut run = RunFolder::over(root);

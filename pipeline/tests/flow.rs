@@ -12,6 +12,7 @@ use specmill::class::Class;
 use specmill::fits::CoaddFile;
 use specmill::ledger::State;
 use specmill::stage::Stage;
+use specmill_kernels::cuda::{Driver, NoCache};
 
 use crate::run_folder::{Outcome, Release, RunFolder, files_below, text};
 
@@ -460,28 +461,53 @@ fn a_catalogue_gives_what_redrock_gives_where_it_knows_the_target_once() {
     }
 }
 
+/// Fails unless a run was refused for want of its device, with one way out, and left nothing.
+fn assert_refused(run: &RunFolder, outcome: &Outcome, device: &str) {
+    assert_eq!(outcome.code, 4, "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains(&format!("error: device `{device}` is unavailable")),
+        "{}",
+        outcome.stderr
+    );
+    let help: Vec<&str> = outcome.stderr.lines().filter(|line| line.starts_with("help: ")).collect();
+    assert!(help.len() == 1 && help[0].contains("--device cpu"), "{}", outcome.stderr);
+    assert!(!run.path().exists(), "it wrote into {}", run.path().display());
+}
+
 #[test]
 fn a_gpu_that_cannot_be_had_is_said_and_never_silently_replaced() {
     let release = Release::shared();
-    let run = RunFolder::over(release.root());
+    let whole = || {
+        let mut run = RunFolder::with_models_over(release.root());
+        run.set("models.galaxy.components", "2").set("models.qso.name", "\"\"");
+        run.set("fit-basis.min_snr", "0.0").set("neighbors.k", "3").set("neighbors.score_k", "2");
+        run
+    };
+    let run = whole();
     // No machine has this many.
-    let refused = run.call(&["run", "--device", "cuda:4000"]);
-    assert_eq!(refused.code, 4, "{}", refused.stderr);
-    assert!(refused.stderr.contains("error: ") && refused.stderr.contains("cuda:4000"), "{}", refused.stderr);
-    let help = refused.stderr.lines().filter(|line| line.starts_with("help: ")).count();
-    assert_eq!(help, 1, "{}", refused.stderr);
-    assert!(refused.stderr.contains("--device cpu"), "{}", refused.stderr);
-    assert!(files_below(&run.path()).is_empty());
+    assert_refused(&run, &run.call(&["run", "--device", "cuda:4000"]), "cuda:4000");
 
     let warnings = |outcome: &Outcome| outcome.stderr.lines().filter(|line| line.contains("WARN")).count();
     assert_eq!(warnings(&run.run(0)), 0);
-    let automatic = RunFolder::over(release.root());
-    let outcome = automatic.call(&["run", "--device", "auto"]);
-    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert_eq!(automatic.digests(), run.digests());
-    let record = files_below(&automatic.path().join("runs")).remove(0);
-    if fs_err::read_to_string(record).unwrap().contains("\"device\": \"cpu\"") {
-        assert_eq!(warnings(&outcome), 1, "{}", outcome.stderr);
-        assert!(outcome.stderr.contains("computing on the CPU: "), "{}", outcome.stderr);
+    let digests = run.digests();
+    assert!(digests.keys().any(|name| name.starts_with("neighbors/")), "{digests:?}");
+    let (automatic, named) = (whole(), whole());
+    let of_automatic = automatic.call(&["run", "--device", "auto"]);
+    assert_eq!(of_automatic.code, 0, "{}", of_automatic.stderr);
+    assert_eq!(automatic.digests(), digests);
+    let of_named = named.call(&["run", "--device", "cuda:0"]);
+    // What there is decides which of the two was right.
+    match Driver::open(0, 1, &NoCache) {
+        Ok(_) => {
+            assert_eq!(warnings(&of_automatic), 0, "{}", of_automatic.stderr);
+            assert_eq!((of_named.code, warnings(&of_named)), (0, 0), "{}", of_named.stderr);
+            assert_eq!(named.digests(), digests);
+        }
+        Err(reason) => {
+            assert_eq!(warnings(&of_automatic), 1, "{}", of_automatic.stderr);
+            let said = format!("computing on the CPU: {reason}");
+            assert!(of_automatic.stderr.contains(&said), "{}", of_automatic.stderr);
+            assert_refused(&named, &of_named, "cuda:0");
+        }
     }
 }

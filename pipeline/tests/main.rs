@@ -8,6 +8,8 @@ mod card;
 #[cfg(test)]
 mod database;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod embedding;
 #[cfg(test)]
 mod fits;

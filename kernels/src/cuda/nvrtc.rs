@@ -20,8 +20,6 @@ pub(crate) const OPTIONS: [&str; 6] = [
 /// A loaded compiler.
 pub(crate) struct Nvrtc {
     library: Library,
-    /// Found by the compiler under its own name because it is loaded already.
-    _builtins: Option<Library>,
 }
 
 /// What a compilation gave.
@@ -40,10 +38,9 @@ impl Nvrtc {
     /// # Errors
     /// What the loader says.
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
-        let builtins = path.parent().and_then(load_builtins);
         // SAFETY: the library's initialisers are NVIDIA's, and need nothing of us.
         let library = unsafe { Library::new(path) };
-        library.map(|library| Self { library, _builtins: builtins }).map_err(|error| error.to_string())
+        library.map(|library| Self { library }).map_err(|error| error.to_string())
     }
 
     /// Compiles a text for a target such as `sm_86` or `compute_75`.
@@ -115,19 +112,6 @@ impl Nvrtc {
         let symbol = unsafe { self.library.get::<T>(name.to_bytes_with_nul()) };
         symbol.map(|symbol| *symbol).map_err(|error| error.to_string())
     }
-}
-
-/// The compiler's own headers, which lie beside it.
-fn load_builtins(folder: &Path) -> Option<Library> {
-    let entries = std::fs::read_dir(folder).ok()?;
-    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    let is_builtins = |path: &Path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("libnvrtc-builtins.so")
-    };
-    let path = paths.filter(|path| is_builtins(path)).max()?;
-    // SAFETY: the library's initialisers are NVIDIA's, and need nothing of us.
-    unsafe { Library::new(path) }.ok()
 }
 
 fn to_c(text: &str) -> Result<CString, String> {

@@ -31,6 +31,14 @@ const STATUS_CHARS: usize = 31;
 /// Signed masks pass through a buffer of this many pixels.
 const SIGNED_RUN: usize = 1 << 16;
 
+/// The version that the linked cfitsio gives itself.
+pub(crate) fn library_version() -> String {
+    let mut version = 0.0;
+    // SAFETY: writes one number.
+    unsafe { sys::ffvers(&mut version) };
+    version.to_string()
+}
+
 /// An open cfitsio file.
 pub(super) struct Handle {
     raw: NonNull<sys::fitsfile>,

@@ -18,6 +18,7 @@ mod source;
 mod table;
 mod tform;
 
+pub(crate) use cfitsio::library_version;
 pub(crate) use coadd::coadd_rows;
 pub use coadd::{ArmLayout, CoaddBatch, CoaddFile, CoaddKeywords};
 pub use error::{FitsError, HduLabel};

@@ -7,9 +7,9 @@ use std::path::Path;
 use specmill_schemas::relational::{Relation, relations};
 use specmill_schemas::sql::column_comment;
 
-use super::Database;
 use super::failure::DatabaseError;
 use super::migrate::{OWNER, ROLES, is_superuser, newest};
+use super::{Address, Database};
 use crate::config::Environment;
 use crate::error::Result;
 
@@ -36,10 +36,51 @@ pub(crate) fn check(environment: &Environment, run_folder: &Path) -> Result<Stri
     Ok(text)
 }
 
+/// Says how the database would be reached, whether it is, and of which versions it is, as labels with text; what is
+/// wrong is one of them, with the way out.
+pub(crate) fn diagnose(environment: &Environment, run_folder: &Path) -> Vec<(&'static str, String)> {
+    let address = match Address::find(environment, run_folder) {
+        Ok(address) => address,
+        Err(error) => return vec![("reached", told(&error))],
+    };
+    let mut facts = vec![("address", format!("{address}, as {} says", address.source()))];
+    let outcome = Database::connect_to(address).and_then(|database| {
+        facts.push(("reached", "yes".to_owned()));
+        database.diagnose_versions(&mut facts)
+    });
+    match outcome {
+        Ok(()) => facts.push(("fit for use", "yes".to_owned())),
+        Err(error) if facts.len() == 1 => facts.push(("reached", told(&error))),
+        Err(error) => facts.push(("fit for use", told(&error))),
+    }
+    facts
+}
+
+/// An error with its way out, in a line.
+fn told(error: &DatabaseError) -> String {
+    let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
+    format!("{error}{help}")
+}
+
 /// A column, or what stands for a table, with what must agree.
 type Facts = BTreeMap<String, String>;
 
 impl Database {
+    /// Says the versions of server, pgvector and schema, then judges them.
+    fn diagnose_versions(&self, facts: &mut Vec<(&'static str, String)>) -> Outcome<()> {
+        let sql = "SELECT current_setting('server_version')";
+        let version: String = self.query_one("asking for the server's version", sql, &[])?.get(0);
+        facts.push(("server", format!("PostgreSQL {version}")));
+        let vector = self.vector_version()?.unwrap_or_else(|| "not in this database".to_owned());
+        facts.push(("pgvector", vector));
+        let schema = match self.migrations()?.last() {
+            Some(migration) => format!("migration {} of {}", migration.version, newest()),
+            None => "no migration yet".to_owned(),
+        };
+        facts.push(("schema", schema));
+        self.require_versions()
+    }
+
     /// How the tables differ from their definitions, a sentence each.
     fn differences(&self) -> Outcome<Vec<String>> {
         let expected = expected_facts();

@@ -23,7 +23,7 @@ use tokio_postgres::{Client, NoTls, Row};
 
 use crate::config::Environment;
 use crate::error::Result;
-pub(crate) use check::check;
+pub(crate) use check::{check, diagnose};
 pub(crate) use connection::Address;
 pub(crate) use failure::{DatabaseError, failed};
 pub(crate) use migrate::migrate;

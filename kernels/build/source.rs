@@ -1,6 +1,4 @@
 //! One text of all kernels: the constants, the common headers, then each operation in a namespace of its own.
-//!
-//! The build scripts read this file too, so it names nothing of the crate.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,4 @@
 //! What the assembler says each kernel costs.
-//!
-//! The build script reads this file too, so it names nothing outside itself.
 
 /// One line per kernel from an assembler's log: target, kernel, registers, bytes spilled, stack and shared.
 ///

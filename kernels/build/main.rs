@@ -9,13 +9,11 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-#[path = "src/constants.rs"]
+#[path = "../src/constants.rs"]
 mod constants;
-#[path = "src/cuda/nvrtc.rs"]
+#[path = "../src/cuda/nvrtc.rs"]
 mod nvrtc;
-#[path = "src/cuda/registers.rs"]
 mod registers;
-#[path = "src/cuda/source.rs"]
 mod source;
 
 /// Cubins for the cards of production, test and measurement; PTX for every other one.
@@ -27,7 +25,7 @@ fn main() -> Result<(), Failure> {
     let home = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     println!("cargo:rerun-if-env-changed=SPECMILL_NVRTC");
-    for input in ["src/constants.rs", "src/cuda", "src/ops", "build.rs"] {
+    for input in ["src/constants.rs", "src/cuda", "src/ops", "build"] {
         println!("cargo:rerun-if-changed={input}");
     }
     let text = source::flatten(&home.join("src"), &constants::defines())?;
@@ -38,6 +36,8 @@ fn main() -> Result<(), Failure> {
     match find_compiler(&home) {
         Some(path) => {
             println!("cargo:rerun-if-changed={}", path.display());
+            // The compiler looks for its own headers by their name: a library that is loaded already is found.
+            let _builtins = path.parent().and_then(load_builtins);
             let compiler = nvrtc::Nvrtc::open(&path)?;
             for target in TARGETS {
                 let compiled = compiler.compile(&text, target)?;
@@ -65,4 +65,16 @@ fn find_compiler(home: &Path) -> Option<PathBuf> {
 
 fn default_compiler(home: &Path) -> PathBuf {
     home.join("../.cache/nvrtc/nvidia/cuda_nvrtc/lib/libnvrtc.so.12")
+}
+
+/// The library of headers that lies beside a compiler.
+fn load_builtins(folder: &Path) -> Option<libloading::Library> {
+    let paths = fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    let is_builtins = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.starts_with("libnvrtc-builtins.so")
+    };
+    let path = paths.filter(is_builtins).max()?;
+    // SAFETY: the library's initialisers are NVIDIA's, and need nothing of us.
+    unsafe { libloading::Library::new(path) }.ok()
 }
