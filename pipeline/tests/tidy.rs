@@ -144,19 +144,40 @@ fn only_config_reads_the_environment() {
 }
 
 #[test]
-fn every_operation_has_its_contract_and_its_cpu_twin() {
+fn every_operation_has_its_contract_and_its_twins() {
     let folder = project().join("kernels/src/ops");
     let mut operations = 0;
     for entry in fs_err::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            for file in ["mod.rs", "cpu.rs"] {
+            let kernel = format!("{}.cu", path.file_name().unwrap().to_str().unwrap());
+            for file in ["mod.rs", "cpu.rs", "cuda.rs", &kernel] {
                 assert!(path.join(file).is_file(), "{} has no {file}", path.display());
             }
             operations += 1;
         }
     }
     assert!(operations >= 10, "{operations} operations");
+}
+
+#[test]
+fn every_kernel_says_what_it_is_in_the_same_order() {
+    const HEADINGS: [&str; 9] =
+        ["What", "In", "Out", "Launch", "Limits", "Deterministic because", "Bound by", "Twin", "Source"];
+    const LINES: usize = 250;
+    for path in files_below(&project().join("kernels/src")) {
+        if path.extension().is_none_or(|extension| extension != "cu") {
+            continue;
+        }
+        let text = fs_err::read_to_string(&path).unwrap();
+        assert!(text.lines().count() <= LINES, "{}", path.display());
+        let head: String = text.lines().take_while(|line| line.starts_with("//")).collect();
+        let mut rest = head.as_str();
+        for heading in HEADINGS {
+            let found = rest.split_once(&format!(" {heading}: "));
+            rest = found.unwrap_or_else(|| panic!("{}: no `{heading}: ` in its place", path.display())).1;
+        }
+    }
 }
 
 #[test]
