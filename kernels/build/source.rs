@@ -5,13 +5,19 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+/// The header that all others need.
+const FIRST_HEADER: &str = "device.cuh";
+
 /// The text that every compiler is given, `src` being the crate's folder of sources.
 ///
 /// # Errors
 /// Where a file cannot be read.
 pub(crate) fn flatten(src: &Path, defines: &str) -> io::Result<String> {
     let mut text = defines.to_owned();
-    for header in files(&src.join("cuda"), "cuh")? {
+    let mut headers = files(&src.join("cuda"), "cuh")?;
+    // What the others are written in comes first.
+    headers.sort_by_key(|path| !path.ends_with(FIRST_HEADER));
+    for header in headers {
         text.push_str(&part(&header)?);
     }
     for kernel in kernels(src)? {
@@ -21,12 +27,12 @@ pub(crate) fn flatten(src: &Path, defines: &str) -> io::Result<String> {
     Ok(text)
 }
 
-/// The `.cu` files, in order of their names.
+/// The `.cu` files, in order of their names: those beside the headers, then those of the operations.
 ///
 /// # Errors
 /// Where a folder cannot be read.
 pub(crate) fn kernels(src: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+    let mut found = files(&src.join("cuda"), "cu")?;
     for entry in fs::read_dir(src.join("ops"))? {
         let path = entry?.path();
         if path.is_dir() {

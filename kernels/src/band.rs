@@ -22,9 +22,9 @@ pub struct Band {
 /// [`flag::CONTINUUM`] does the equivalent width beside a sound flux.
 pub mod flag {
     /// Some band is not wholly on the grid.
-    pub const OUT_OF_RANGE: u8 = 1;
+    pub const OUT_OF_RANGE: u8 = crate::constants::FLAG_OUT_OF_RANGE;
     /// Too few good pixels.
-    pub const COVERAGE: u8 = 2;
+    pub const COVERAGE: u8 = crate::constants::FLAG_COVERAGE;
     /// The continuum (or the mean that divides) is not positive.
     pub const CONTINUUM: u8 = 4;
     /// The window overlaps another line's: measured as a group.
@@ -32,7 +32,7 @@ pub mod flag {
     /// Measured, though some pixels inside the window are missing.
     pub const PARTIAL: u8 = 16;
     /// The numbers do not determine a finite value with a positive variance.
-    pub const DEGENERATE: u8 = 32;
+    pub const DEGENERATE: u8 = crate::constants::FLAG_DEGENERATE;
 }
 
 /// A band on the observed pixels, in edge coordinates: pixel p reaches from p to p + 1.

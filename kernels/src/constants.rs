@@ -33,6 +33,28 @@ macro_rules! literal {
 constants! {
     /// Partial sums of a sum over pixels, and threads of a warp.
     LANES: u32 = 32;
+    /// `exp`: largest |x| that it takes.
+    EXP_MAX: f32 = 87.0;
+    /// `exp`: 1 / ln 2.
+    EXP_PER_LN2: f32 = std::f32::consts::LOG2_E;
+    /// `exp`: 1.5 · 2^23; adding it leaves the nearest integer in the low bits of the mantissa.
+    EXP_ROUND: f32 = 12_582_912.0;
+    /// `exp`: ln 2 in two parts; n times this one is exact for |n| < 2^9.
+    EXP_LN2_HIGH: f32 = 355.0 / 512.0;
+    /// `exp`: what is left of ln 2.
+    EXP_LN2_LOW: f32 = -2.121_944_4e-4;
+    /// Some band is not wholly on the grid.
+    FLAG_OUT_OF_RANGE: u8 = 1;
+    /// Too few good pixels.
+    FLAG_COVERAGE: u8 = 2;
+    /// The numbers do not determine a finite value with a positive variance.
+    FLAG_DEGENERATE: u8 = 32;
+    /// `ivar_scale`: fewest pulls that determine a scale.
+    SCALE_MIN_PIXELS: u32 = 1000;
+    /// `ivar_scale`: standard deviations per median absolute deviation of a normal variable, 1 / Φ⁻¹(3/4).
+    SIGMA_PER_MAD: f64 = 1.482_602_218_505_602;
+    /// `running_median`: bits of a sort key, each a level of the kernel's scratch.
+    KEY_BITS: u32 = 32;
     /// `combine_arms`: the rule of DR1.
     RULE_DR1: u32 = 0;
     /// `combine_arms`: the rule `masked`.

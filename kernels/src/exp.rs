@@ -1,7 +1,8 @@
-//! The exponential of shared operations: the same bits wherever it is written out.
+//! The exponential of shared operations: the same bits wherever it is written out. Twin: `cuda/exp.cuh`.
 
 /// Largest |x| that [`exp_f32`] takes; beyond it the result nears the ends of f32.
-pub(crate) const EXP_MAX: f32 = 87.0;
+pub(crate) use crate::constants::EXP_MAX;
+use crate::constants::{EXP_LN2_HIGH, EXP_LN2_LOW, EXP_PER_LN2, EXP_ROUND};
 
 /// e^x for |x| <= [`EXP_MAX`], within 1 ulp; outside it, finite but meaningless.
 ///
@@ -13,14 +14,9 @@ pub(crate) const EXP_MAX: f32 = 87.0;
 /// remainder r^8 / 8! <= 6e-9 is under a tenth of an ulp.
 #[inline(always)]
 pub(crate) fn exp_f32(x: f32) -> f32 {
-    // Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the mantissa.
-    const ROUND: f32 = 12_582_912.0;
-    // ln 2 in two parts; n * LN2_HIGH is exact for |n| < 2^9.
-    const LN2_HIGH: f32 = 355.0 / 512.0;
-    const LN2_LOW: f32 = -2.121_944_4e-4;
-    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
-    let n = shifted - ROUND;
-    let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, x));
+    let shifted = x.mul_add(EXP_PER_LN2, EXP_ROUND);
+    let n = shifted - EXP_ROUND;
+    let r = n.mul_add(-EXP_LN2_LOW, n.mul_add(-EXP_LN2_HIGH, x));
     let mut e_r = 1.0 / 5040.0;
     e_r = r.mul_add(e_r, 1.0 / 720.0);
     e_r = r.mul_add(e_r, 1.0 / 120.0);
@@ -29,7 +25,7 @@ pub(crate) fn exp_f32(x: f32) -> f32 {
     e_r = r.mul_add(e_r, 0.5);
     e_r = r.mul_add(e_r, 1.0);
     e_r = r.mul_add(e_r, 1.0);
-    // `shifted` has the bits of ROUND plus n: its low bits, moved to the exponent, are 2^n.
+    // `shifted` has the bits of EXP_ROUND plus n: its low bits, moved to the exponent, are 2^n.
     let two_n = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0_f32.to_bits()));
     e_r * two_n
 }

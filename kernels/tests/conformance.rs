@@ -102,6 +102,7 @@ properties! {
         agrees_with_the_reference,
         wrong_lengths_are_refused;
     extinction:
+        equals_the_cpu_to_the_bit,
         agrees_with_the_reference,
         no_dust_leaves_the_bits,
         missing_pixel_stays_missing,
@@ -111,6 +112,7 @@ properties! {
         dust_beyond_f32_is_missing,
         wrong_parameters_are_refused;
     median_snr:
+        equals_the_cpu_to_the_bit,
         agrees_with_the_reference,
         zeros_count_and_the_middle_two_are_averaged,
         mask_plays_no_part,
@@ -119,6 +121,7 @@ properties! {
         any_bits_give_no_nan,
         wrong_lengths_are_refused;
     rest_frame:
+        equals_the_cpu_to_the_bit,
         agrees_with_the_reference,
         fine_bins_agree_with_the_reference,
         masked_pixel_changes_nothing,
@@ -136,6 +139,7 @@ properties! {
         ends_on_a_pixel_centre_are_harmless,
         missing_breaks_say_why;
     continuum:
+        equals_the_cpu_to_the_bit,
         agrees_with_the_reference,
         agrees_with_the_reference_for_any_length_and_gaps,
         narrow_lines_leave_the_continuum_alone;
@@ -145,6 +149,7 @@ properties! {
         stated_error_is_the_scatter,
         missing_indices_say_why;
     ivar_scale:
+        equals_the_cpu_to_the_bit,
         a_known_misstatement_is_found,
         agrees_with_the_reference,
         too_little_to_judge_is_said;
@@ -171,9 +176,11 @@ properties! {
         uncovered_curves_say_so,
         impossible_curves_are_refused;
     window_snr:
+        equals_the_cpu_to_the_bit,
         agrees_with_the_reference,
         window_half_missing_is_not_measured;
     normalize:
+        equals_the_cpu_to_the_bit,
         agrees_with_the_reference,
         a_multiple_of_the_mean_leaves_nothing,
         scaling_flux_scales_the_amplitude_alone,

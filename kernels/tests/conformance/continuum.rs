@@ -3,9 +3,48 @@
 use proptest::prelude::*;
 use specmill_kernels::{Backend, Grid};
 
-use crate::cases::{Draw, check, narrow};
+use crate::cases::{AWKWARD, Draw, check, narrow, to_bits};
 use crate::reference;
 use crate::spectra::{Host, ToHost};
+
+pub(crate) fn equals_the_cpu_to_the_bit<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    let both = |host: &Host, rows: &[(usize, f64)], width_aa: f64| {
+        let refused = "the case is valid";
+        let ours = dev.running_median(&host.upload(dev), &host.grid, rows, width_aa).expect(refused);
+        let theirs = cpu.running_median(&host.upload(&cpu), &host.grid, rows, width_aa).expect(refused);
+        let ours = ours.to_host(dev);
+        let n = (rows.len(), host.grid.n_pixels, width_aa);
+        assert_eq!((ours.n_spectra, ours.n_pixels), (theirs.n_spectra, theirs.n_pixels));
+        assert!(to_bits(&ours.flux_sp) == to_bits(&theirs.flux_sp), "(rows, pixels, width) = {n:?}");
+        assert!(ours.valid_sp == theirs.valid_sp, "(rows, pixels, width) = {n:?}");
+    };
+    let mut draw = Draw::new(3);
+    let grid_of = |n_pixels: usize| Grid { n_pixels, ..Grid::DESI };
+    for n in AWKWARD {
+        let rows: Vec<(usize, f64)> = (0..n).map(|_| (draw.below(3), draw.unit() * 5.0)).collect();
+        both(&Host::seeded(grid_of(70), 3, 1), &rows, 10.0);
+        if n == 0 {
+            continue;
+        }
+        let mut host = Host::seeded(grid_of(n), 3, 2);
+        let rows = [(2, 0.0), (0, 9.0), (1, 0.3)];
+        for width_aa in [1.0, 8.0, 60.0, 1e6] {
+            both(&host, &rows, width_aa);
+        }
+        // Ties and signed zeros in gaps; then any bits; then nothing good.
+        for (flux, ivar) in host.flux_sp.iter_mut().zip(&mut host.ivar_sp) {
+            (*flux, *ivar) =
+                ([0.0, -0.0, 1.0, -2.0][draw.below(4)], if draw.chance(0.5) { 0.0 } else { 1.0 });
+        }
+        both(&host, &rows, 8.0);
+        host.flux_sp.iter_mut().for_each(|flux| *flux = f32::from_bits(draw.word()));
+        both(&host, &rows, 8.0);
+        host.ivar_sp.fill(0.0);
+        both(&host, &rows, 8.0);
+    }
+    both(&Host::seeded(Grid::DESI, 2, 4), &[(1, 0.0), (0, 3.5)], 200.0);
+}
 
 /// Compares with sorting every window: bits, since both pick elements of the input.
 fn assert_matches_sorting<B: Backend>(dev: &B, host: &Host, z: f64, width_aa: f64) {

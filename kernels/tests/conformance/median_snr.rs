@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use specmill_kernels::ops::median_snr::SnrRanges;
 use specmill_kernels::{ArmBatch, Backend, Grid, KernelError};
 
-use crate::cases::{ArmCase, Draw, check, to_bits};
+use crate::cases::{AWKWARD, ArmCase, Draw, check, to_bits};
 use crate::reference;
 
 fn median_snr<B: Backend>(dev: &B, case: &ArmCase, ranges: &SnrRanges) -> Vec<f32> {
@@ -23,6 +23,37 @@ fn reference_of(case: &ArmCase, ranges: &SnrRanges, s: usize, a: usize) -> f64 {
 /// Ranges that cut a small case somewhere inside.
 fn small_ranges(from: f64, to: f64) -> SnrRanges {
     SnrRanges { range_aa: [(0.0, 3600.0 + to), (3600.0 + from, 9000.0), (3600.0 + from, 3600.0 + from + to)] }
+}
+
+pub(crate) fn equals_the_cpu_to_the_bit<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    let both = |case: &ArmCase, ranges: &SnrRanges| {
+        let (ours, theirs) = (median_snr(dev, case, ranges), median_snr(&cpu, case, ranges));
+        assert_eq!(to_bits(&ours), to_bits(&theirs), "{} spectra", case.n_spectra());
+    };
+    let all = SnrRanges { range_aa: [(0.0, 1e5); 3] };
+    for n in AWKWARD {
+        both(&ArmCase::random(1, n), &small_ranges(5.0, 60.0));
+        let mut draw = Draw::new(2);
+        let (flux, ivar): (Vec<_>, Vec<_>) = (0..n).map(|_| draw.pixel()).unzip();
+        both(&one_arm(flux, ivar.clone()), &all);
+        // Any bits; then few levels, so that there are ties of every number, at either side of the middle.
+        both(&one_arm((0..n).map(|_| f32::from_bits(draw.word())).collect(), ivar.clone()), &all);
+        for levels in [1, 2, 3] {
+            let flux = (0..n).map(|_| [0.0, -0.0, -1.5][draw.below(levels)]).collect();
+            both(&one_arm(flux, ivar.clone()), &all);
+        }
+        // Neighbours in the last bits of the key, of an odd and an even number.
+        for n in [n, n + 1] {
+            let flux = (0..n).map(|_| f32::from_bits(0x3f80_0000 + draw.word() % 8)).collect();
+            both(&one_arm(flux, vec![1.0; n]), &all);
+        }
+    }
+    both(&ArmCase::desi(3, 2), &SnrRanges::default());
+    // More pixels than a kernel keeps at hand.
+    let mut draw = Draw::new(4);
+    let (flux, ivar): (Vec<_>, Vec<_>) = (0..4001).map(|_| draw.pixel()).unzip();
+    both(&one_arm(flux, ivar), &all);
 }
 
 pub(crate) fn agrees_with_the_reference<B: Backend>(dev: &B) {

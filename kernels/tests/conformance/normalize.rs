@@ -63,6 +63,38 @@ fn bright(seed: u64, n_spectra: usize, mean_p: &[f32]) -> Spectra {
     spectra
 }
 
+pub(crate) fn equals_the_cpu_to_the_bit<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    let both = |spectra: &Spectra, mean_p: &[f32]| {
+        let (ours, theirs) = (normalize(dev, spectra, mean_p), normalize(&cpu, spectra, mean_p));
+        assert!(ours.bits() == theirs.bits(), "{} of {} pixels", spectra.n_spectra, spectra.n_pixels);
+    };
+    for n in AWKWARD {
+        for (n_spectra, n_pixels) in [(n, 33), (5, n), (3, 32 * n + 1)] {
+            let mean_p = random_mean(1, n_pixels);
+            both(&bright(2, n_spectra, &mean_p), &mean_p);
+            both(&Spectra::any_bits(3, n_spectra, n_pixels), &mean_p);
+            both(&Spectra::random(4, n_spectra, n_pixels), &vec![0.0; n_pixels]);
+        }
+    }
+    let mut mean_p = random_mean(5, 7781);
+    both(&bright(6, 3, &mean_p), &mean_p);
+    // Each pixel and its opposite: what is left of the sum is the rounding of its every step.
+    let mut draw = Draw::new(8);
+    for n in [34, 258, 7780] {
+        let mut spectra = Spectra::random(9, 1, n);
+        for p in 0..n / 2 {
+            spectra.flux_sp[p] *= narrow(libm::pow(10.0, 24.0 * draw.unit()));
+            spectra.flux_sp[n - 1 - p] = -spectra.flux_sp[p];
+            spectra.ivar_sp[n - 1 - p] = spectra.ivar_sp[p];
+        }
+        both(&spectra, &vec![0.7; n]);
+    }
+    // Means of either sign and of any size.
+    mean_p.iter_mut().step_by(3).for_each(|mean| *mean *= -1e30);
+    both(&Spectra::random(7, 9, 7781), &mean_p);
+}
+
 pub(crate) fn agrees_with_the_reference<B: Backend>(dev: &B) {
     let lengths = prop::sample::select(&AWKWARD[..]);
     check(100, (any::<u64>(), 0_usize..5, lengths), |(seed, n_spectra, n)| {

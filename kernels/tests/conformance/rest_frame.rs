@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use specmill_kernels::ops::rest_frame::RestGrid;
 use specmill_kernels::{Backend, Grid, KernelError};
 
-use crate::cases::{AWKWARD, Spectra, check, to_bits};
+use crate::cases::{AWKWARD, Draw, Spectra, check, to_bits};
 use crate::reference;
 
 fn grid(n_pixels: usize) -> Grid {
@@ -27,6 +27,31 @@ fn resample<B: Backend>(dev: &B, spectra: &Spectra, rows: &[(usize, f64)], rest:
     let moved = Spectra::download(dev, &moved);
     assert!(moved.mask_sp.is_empty());
     moved
+}
+
+pub(crate) fn equals_the_cpu_to_the_bit<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    let both = |spectra: &Spectra, rows: &[(usize, f64)], rest: &RestGrid| {
+        let (ours, theirs) = (resample(dev, spectra, rows, rest), resample(&cpu, spectra, rows, rest));
+        let n = (rows.len(), spectra.n_pixels, rest.n_bins());
+        assert!(ours.bits() == theirs.bits(), "(rows, pixels, bins) = {n:?}");
+    };
+    let mut draw = Draw::new(7);
+    // Bins of the project's width, of a tenth of a pixel, of many pixels, and fewer than a warp has lanes.
+    let grids =
+        [(3550.0, 3900.0, 1e-4), (3595.0, 3610.0, 1e-5), (3000.0, 4000.0, 3e-3), (3599.0, 3603.0, 1e-4)];
+    for n in AWKWARD {
+        let rows: Vec<(usize, f64)> = (0..n).map(|_| (draw.below(5), draw.unit() * 0.1 - 0.02)).collect();
+        both(&Spectra::random(1, 5, 33), &rows, &rest_grid(3550.0, 3650.0, 1e-4));
+        for (min_aa, max_aa, dlog10) in grids {
+            let rest = rest_grid(min_aa, max_aa, dlog10);
+            both(&Spectra::random(2, 2, n), &[(1, 0.0), (0, 0.013), (1, -0.001)], &rest);
+            both(&Spectra::any_bits(3, 2, n), &[(0, 0.0), (1, 0.002)], &rest);
+        }
+    }
+    let spectra = Spectra::random(4, 3, 7781);
+    both(&spectra, &[(2, 0.337), (0, 1.1), (0, 0.0)], &rest_grid(2400.0, 9800.0, RestGrid::DLOG10));
+    both(&spectra, &[(1, 2.53), (1, 0.002)], &rest_grid(912.0, 7000.0, RestGrid::DLOG10));
 }
 
 /// The flux tolerance's scale: the largest |flux| among the pixels near a bin.

@@ -1,9 +1,60 @@
 //! Properties of `median_snr_windows`.
 
-use specmill_kernels::{Backend, flag};
+use specmill_kernels::{Backend, Band, Grid, flag};
 
+use crate::cases::{AWKWARD, Draw, narrow, to_bits};
 use crate::reference;
 use crate::spectra::{GRID, Host, ToHost, band, close, waves};
+
+pub(crate) fn equals_the_cpu_to_the_bit<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    let both = |host: &Host, rows: &[(usize, f64)], windows: &[Band]| {
+        let refused = "the case is valid";
+        let ours = dev.median_snr_windows(&host.upload(dev), &host.grid, rows, windows).expect(refused);
+        let theirs = cpu.median_snr_windows(&host.upload(&cpu), &host.grid, rows, windows).expect(refused);
+        let ours = ours.to_host(dev);
+        assert_eq!(to_bits(&ours.snr_si), to_bits(&theirs.snr_si), "{rows:?}");
+        assert_eq!(ours.flag_si, theirs.flag_si, "{rows:?}");
+    };
+    let mut draw = Draw::new(1);
+    let grid = Grid { n_pixels: 300, ..GRID };
+    // A part of a pixel, one or two pixels, a warp's, an even and an odd number of them, and ones off the grid.
+    let windows = [
+        band(3640.1, 3640.3),
+        band(3640.0, 3640.8),
+        band(3640.0, 3641.7),
+        band(3650.0, 3675.6),
+        band(3650.0, 3676.4),
+        band(3600.0, 3830.0),
+        band(3500.0, 3700.0),
+        band(3820.0, 3900.0),
+    ];
+    for n in AWKWARD {
+        let mut host = Host::seeded(grid, 3, 5);
+        for ivar in &mut host.ivar_sp {
+            *ivar = if draw.chance(0.45) { 0.0 } else { *ivar };
+        }
+        let rows: Vec<(usize, f64)> = (0..n).map(|_| (draw.below(3), draw.unit() * 0.02 - 0.01)).collect();
+        both(&host, &rows, &windows);
+        both(&host, &rows, &[]);
+    }
+    // Ties, signed zeros, and any bits.
+    let rows = [(0, 0.0), (1, 0.001), (2, 0.002)];
+    let levels = [0.0, -0.0, 2.0, narrow(-1e30)];
+    let mut host = Host::seeded(grid, 3, 6);
+    host.flux_sp.iter_mut().for_each(|flux| *flux = levels[draw.below(4)]);
+    both(&host, &rows, &windows);
+    host.flux_sp.iter_mut().for_each(|flux| *flux = f32::from_bits(draw.word()));
+    both(&host, &rows, &windows);
+    host.ivar_sp.iter_mut().for_each(|ivar| *ivar = f32::from_bits(draw.word() >> 1));
+    both(&host, &rows, &windows);
+    // DESI's grid, and more pixels than a kernel keeps at hand.
+    both(
+        &Host::seeded(Grid::DESI, 2, 7),
+        &[(1, 0.3), (0, 0.0)],
+        &[band(5050.0, 5150.0), band(4000.0, 7000.0)],
+    );
+}
 
 pub(crate) fn agrees_with_the_reference<B: Backend>(dev: &B) {
     let host = Host::seeded(GRID, 3, 41);

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::Continuum;
-use crate::band::{Row, check_rows, clamp_to_pixel};
+use super::{Continuum, check, half_width};
+use crate::band::Row;
 use crate::{Cpu, Grid, KernelError, SpectraBatch};
 
 /// See the module's head.
@@ -14,12 +14,7 @@ pub(crate) fn running_median(
     rows: &[(usize, f64)],
     width_aa: f64,
 ) -> Result<Continuum<Cpu>, KernelError> {
-    let operation = "running_median";
-    let lengths = [("flux_sp", observed.flux_sp.len()), ("ivar_sp", observed.ivar_sp.len())];
-    check_rows(operation, (observed.n_spectra, observed.n_pixels), lengths, grid, rows)?;
-    if !(width_aa.is_finite() && width_aa > 0.0) {
-        return Err(KernelError::Domain { operation, what: format!("width of {width_aa} Å") });
-    }
+    check(observed, [observed.flux_sp.len(), observed.ivar_sp.len()], grid, rows, width_aa)?;
     let n = grid.n_pixels;
     let mut flux_sp = vec![0.0; rows.len() * n];
     let mut valid_sp = vec![0; rows.len() * n];
@@ -29,7 +24,7 @@ pub(crate) fn running_median(
                 Ranks::default,
                 |ranks, ((flux_p, valid_p), &(s, z))| {
                     let row = Row::of(&observed.flux_sp, &observed.ivar_sp, n, s);
-                    let half = clamp_to_pixel(width_aa * (1.0 + z) / (2.0 * grid.step_aa), grid);
+                    let half = half_width(grid, width_aa, z);
                     ranks.rank(&row);
                     slide(ranks, half, flux_p, valid_p);
                 },

@@ -9,13 +9,17 @@
 //! # Masking
 //! Valid where at least half of the window's pixels on the grid are good; elsewhere flux 0, valid 0.
 //! # Order of summation
-//! None: an order statistic of the input, so the algorithm does not show in the bits. This twin
-//! ranks the good pixels once and slides a set of ranks along the spectrum.
+//! None: an order statistic of the input, so the algorithm does not show in the bits. The CPU ranks
+//! the good pixels once and slides a set of ranks along the spectrum; the kernel sorts their bits
+//! level by level and searches every window on its own.
 
 pub(crate) mod cpu;
 pub(crate) mod cuda;
 
-use crate::Backend;
+use crate::band::{check_rows, clamp_to_pixel};
+use crate::{Backend, Grid, KernelError, SpectraBatch};
+
+const OPERATION: &str = "running_median";
 
 /// Running medians of chosen rows, [s, p] each.
 pub struct Continuum<B: Backend> {
@@ -27,4 +31,25 @@ pub struct Continuum<B: Backend> {
     pub flux_sp: B::Array<f32>,
     /// 1 where at least half of the window is good, else 0.
     pub valid_sp: B::Array<u8>,
+}
+
+/// h: pixels to either side of the window's own.
+pub(crate) fn half_width(grid: &Grid, width_aa: f64, z: f64) -> usize {
+    clamp_to_pixel(width_aa * (1.0 + z) / (2.0 * grid.step_aa), grid)
+}
+
+/// Refuses lengths (flux, ivar), rows and widths that the operation cannot take.
+pub(crate) fn check<B: Backend>(
+    observed: &SpectraBatch<B>,
+    [n_flux, n_ivar]: [usize; 2],
+    grid: &Grid,
+    rows: &[(usize, f64)],
+    width_aa: f64,
+) -> Result<(), KernelError> {
+    let lengths = [("flux_sp", n_flux), ("ivar_sp", n_ivar)];
+    check_rows(OPERATION, (observed.n_spectra, observed.n_pixels), lengths, grid, rows)?;
+    if !(width_aa.is_finite() && width_aa > 0.0) {
+        return Err(KernelError::Domain { operation: OPERATION, what: format!("width of {width_aa} Å") });
+    }
+    Ok(())
 }

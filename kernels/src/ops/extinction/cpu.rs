@@ -2,8 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{ExtinctionCurve, OPERATION};
-use crate::error::check_len;
+use super::{ExtinctionCurve, check};
 use crate::exp::{EXP_MAX, exp_f32};
 use crate::simd::{keep_if, simd_fn};
 use crate::{Cpu, KernelError, SpectraBatch};
@@ -14,15 +13,7 @@ pub(crate) fn correct(
     curve: &ExtinctionCurve,
     ebv_s: &[f32],
 ) -> Result<(), KernelError> {
-    let n = spectra.n_spectra * spectra.n_pixels;
-    check_len(OPERATION, "ebv_s", "s", spectra.n_spectra, ebv_s.len())?;
-    check_len(OPERATION, "k_p", "p", spectra.n_pixels, curve.k_p.len())?;
-    check_len(OPERATION, "flux_sp", "s, p", n, spectra.flux_sp.len())?;
-    check_len(OPERATION, "ivar_sp", "s, p", n, spectra.ivar_sp.len())?;
-    if let Some(s) = ebv_s.iter().position(|ebv| !ebv.is_finite()) {
-        let what = format!("E(B-V) of row {s} is {}", ebv_s[s]);
-        return Err(KernelError::Domain { operation: OPERATION, what });
-    }
+    check(spectra, [spectra.flux_sp.len(), spectra.ivar_sp.len()], curve, ebv_s)?;
     let row_len = spectra.n_pixels.max(1);
     dev.pool().install(|| {
         spectra

@@ -25,8 +25,9 @@ pub(crate) mod cuda;
 
 use std::f64::consts::LN_10;
 
-use crate::Grid;
 use crate::dust::f99_over_av;
+use crate::error::check_len;
+use crate::{Backend, Grid, KernelError, SpectraBatch};
 
 const OPERATION: &str = "correct_extinction";
 
@@ -74,6 +75,25 @@ fn ln_inverse_transmission(wave_aa: f64) -> f64 {
 #[expect(clippy::cast_possible_truncation, reason = "the table is stored in f32")]
 fn to_f32(k: f64) -> f32 {
     k as f32
+}
+
+/// Refuses arrays of other lengths (flux, ivar) than the spectra need, and E(B−V) that is not finite.
+pub(crate) fn check<B: Backend>(
+    spectra: &SpectraBatch<B>,
+    [n_flux, n_ivar]: [usize; 2],
+    curve: &ExtinctionCurve,
+    ebv_s: &[f32],
+) -> Result<(), KernelError> {
+    let n = spectra.n_spectra * spectra.n_pixels;
+    check_len(OPERATION, "ebv_s", "s", spectra.n_spectra, ebv_s.len())?;
+    check_len(OPERATION, "k_p", "p", spectra.n_pixels, curve.k_p.len())?;
+    check_len(OPERATION, "flux_sp", "s, p", n, n_flux)?;
+    check_len(OPERATION, "ivar_sp", "s, p", n, n_ivar)?;
+    if let Some(s) = ebv_s.iter().position(|ebv| !ebv.is_finite()) {
+        let what = format!("E(B-V) of row {s} is {}", ebv_s[s]);
+        return Err(KernelError::Domain { operation: OPERATION, what });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
 //! The CPU twin.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 
-use super::{ArmRanges, IvarScale, MIN_PIXELS, SIGMA_PER_MAD};
-use crate::band::{Row, check_rows, flag, median, rounded};
+use super::{ArmRanges, IvarScale, MIN_PIXELS, SIGMA_PER_MAD, check};
+use crate::band::{Row, flag, median, rounded};
 use crate::ops::continuum::Continuum;
-use crate::{Cpu, Grid, KernelError, SpectraBatch};
+use crate::{Cpu, KernelError, SpectraBatch};
 
 /// One arm's scale as it is stored.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,7 +23,10 @@ pub(crate) fn ivar_scale(
     continuum: &Continuum<Cpu>,
     arms: &ArmRanges,
 ) -> Result<IvarScale<Cpu>, KernelError> {
-    check(observed, rows, continuum, arms)?;
+    let of_observed = [observed.flux_sp.len(), observed.ivar_sp.len()];
+    let of_continuum =
+        [continuum.flux_sp.len(), continuum.valid_sp.len(), continuum.n_spectra * continuum.n_pixels];
+    check((observed.n_spectra, observed.n_pixels), of_observed, rows, of_continuum, arms)?;
     let n = observed.n_pixels;
     let arms_a = &arms.pixels_a;
     let mut scales_sa = vec![Scale::default(); rows.len() * arms_a.len()];
@@ -74,36 +75,4 @@ fn scale_of(pulls: &mut [f64]) -> Scale {
     } else {
         missing(flag::DEGENERATE)
     }
-}
-
-/// Refuses shapes and ranges that do not belong together.
-fn check(
-    observed: &SpectraBatch<Cpu>,
-    rows: &[(usize, f64)],
-    continuum: &Continuum<Cpu>,
-    arms: &ArmRanges,
-) -> Result<(), KernelError> {
-    let operation = "ivar_scale";
-    let n_pixels = observed.n_pixels;
-    let grid = Grid { n_pixels, ..Grid::DESI };
-    let lengths = [("flux_sp", observed.flux_sp.len()), ("ivar_sp", observed.ivar_sp.len())];
-    check_rows(operation, (observed.n_spectra, n_pixels), lengths, &grid, rows)?;
-    let expected = rows.len() * n_pixels;
-    let of_continuum = [
-        ("continuum.flux_sp", continuum.flux_sp.len()),
-        ("continuum.valid_sp", continuum.valid_sp.len()),
-        ("continuum.n_pixels", continuum.n_spectra * continuum.n_pixels),
-    ];
-    for (array, actual) in of_continuum {
-        if actual != expected {
-            return Err(KernelError::Shape { operation, array, axes: "s, p", expected, actual });
-        }
-    }
-    for Range { start, end } in &arms.pixels_a {
-        if start > end || *end > n_pixels {
-            let what = format!("arm of pixels {start} to {end} on a grid of {n_pixels}");
-            return Err(KernelError::Domain { operation, what });
-        }
-    }
-    Ok(())
 }

@@ -22,13 +22,17 @@ pub(crate) mod cuda;
 
 use std::ops::Range;
 
-use crate::Backend;
+use crate::band::check_rows;
+use crate::error::check_len;
+use crate::{Backend, Grid, KernelError, constants};
+
+const OPERATION: &str = "ivar_scale";
 
 /// Fewest pulls that determine a scale (7 % at this number).
-pub const MIN_PIXELS: usize = 1000;
+pub const MIN_PIXELS: usize = constants::SCALE_MIN_PIXELS as usize;
 
 /// 1 / Φ⁻¹(3/4): standard deviations per median absolute deviation of a normal variable.
-pub const SIGMA_PER_MAD: f64 = 1.482_602_218_505_602;
+pub const SIGMA_PER_MAD: f64 = constants::SIGMA_PER_MAD;
 
 /// Pixels of each arm on the combined grid that no other arm shares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,4 +49,29 @@ pub struct IvarScale<B: Backend> {
     pub n_pixels_sa: B::Array<u32>,
     /// [`flag`](crate::flag) bits.
     pub flag_sa: B::Array<u8>,
+}
+
+/// Refuses lengths (flux, ivar; the continuum's flux, valid and own shape), rows and arms that do not belong
+/// together.
+pub(crate) fn check(
+    (n_spectra, n_pixels): (usize, usize),
+    [n_flux, n_ivar]: [usize; 2],
+    rows: &[(usize, f64)],
+    of_continuum: [usize; 3],
+    arms: &ArmRanges,
+) -> Result<(), KernelError> {
+    let grid = Grid { n_pixels, ..Grid::DESI };
+    let lengths = [("flux_sp", n_flux), ("ivar_sp", n_ivar)];
+    check_rows(OPERATION, (n_spectra, n_pixels), lengths, &grid, rows)?;
+    let names = ["continuum.flux_sp", "continuum.valid_sp", "continuum.n_pixels"];
+    for (array, actual) in names.into_iter().zip(of_continuum) {
+        check_len(OPERATION, array, "s, p", rows.len() * n_pixels, actual)?;
+    }
+    for Range { start, end } in &arms.pixels_a {
+        if start > end || *end > n_pixels {
+            let what = format!("arm of pixels {start} to {end} on a grid of {n_pixels}");
+            return Err(KernelError::Domain { operation: OPERATION, what });
+        }
+    }
+    Ok(())
 }

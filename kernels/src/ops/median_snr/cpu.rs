@@ -2,8 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{OPERATION, SnrRanges};
-use crate::error::check_len;
+use super::{SnrRanges, check, per_root_aa};
 use crate::simd::{is_good, keep_if, simd_fn};
 use crate::{ArmSpectra, Cpu, Grid, KernelError};
 
@@ -13,12 +12,9 @@ pub(crate) fn median_snr(
     grid: &Grid,
     ranges: &SnrRanges,
 ) -> Result<Vec<f32>, KernelError> {
-    for (a, (_, n)) in arms.layout_a.iter().enumerate() {
-        check_len(OPERATION, "flux_asp", "s, p", arms.n_spectra * n, arms.flux_asp[a].len())?;
-        check_len(OPERATION, "ivar_asp", "s, p", arms.n_spectra * n, arms.ivar_asp[a].len())?;
-    }
+    check(arms, [0, 1, 2].map(|a| [arms.flux_asp[a].len(), arms.ivar_asp[a].len()]))?;
     let pixels_a = [0, 1, 2].map(|a| ranges.pixels(grid, a, &arms.layout_a));
-    let per_root_aa = 1.0 / grid.step_aa.sqrt();
+    let per_root_aa = per_root_aa(grid);
     let mut snr_sa = vec![0.0; arms.n_spectra * 3];
     dev.pool().install(|| {
         snr_sa.par_chunks_mut(3).enumerate().for_each_init(Vec::new, |key_p: &mut Vec<i64>, (s, snr_a)| {

@@ -27,7 +27,8 @@ pub(crate) mod cuda;
 
 use std::ops::Range;
 
-use crate::Grid;
+use crate::error::check_len;
+use crate::{ArmSpectra, Backend, Grid, KernelError};
 
 const OPERATION: &str = "median_snr_arms";
 
@@ -60,4 +61,18 @@ impl SnrRanges {
         let from = below(from_aa);
         from..below(to_aa).max(from)
     }
+}
+
+/// 1 / √Δλ.
+pub(crate) fn per_root_aa(grid: &Grid) -> f64 {
+    1.0 / grid.step_aa.sqrt()
+}
+
+/// Refuses arms whose lengths (flux, ivar) are not what their layout needs.
+pub(crate) fn check<B: Backend>(arms: &ArmSpectra<B>, lengths_a: [[usize; 2]; 3]) -> Result<(), KernelError> {
+    for ((_, n), [n_flux, n_ivar]) in arms.layout_a.iter().zip(lengths_a) {
+        check_len(OPERATION, "flux_asp", "s, p", arms.n_spectra * n, n_flux)?;
+        check_len(OPERATION, "ivar_asp", "s, p", arms.n_spectra * n, n_ivar)?;
+    }
+    Ok(())
 }

@@ -2,9 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{Normalized, OPERATION};
+use super::{Normalized, check_lengths, check_mean};
 use crate::band::rounded;
-use crate::error::check_len;
 use crate::lanes::fold_many_f64;
 use crate::simd::{is_good, keep_if, simd_fn};
 use crate::{Cpu, KernelError, SpectraBatch};
@@ -15,13 +14,8 @@ pub(crate) fn normalize(
     mean_p: &[f32],
 ) -> Result<Normalized<Cpu>, KernelError> {
     let (n_spectra, n_pixels) = (spectra.n_spectra, spectra.n_pixels);
-    check_len(OPERATION, "flux_sp", "s, p", n_spectra * n_pixels, spectra.flux_sp.len())?;
-    check_len(OPERATION, "ivar_sp", "s, p", n_spectra * n_pixels, spectra.ivar_sp.len())?;
-    check_len(OPERATION, "mean_p", "p", n_pixels, mean_p.len())?;
-    if let Some(p) = mean_p.iter().position(|mean| !mean.is_finite()) {
-        let what = format!("the mean is {} at pixel {p}", mean_p[p]);
-        return Err(KernelError::Domain { operation: OPERATION, what });
-    }
+    check_lengths((n_spectra, n_pixels), [spectra.flux_sp.len(), spectra.ivar_sp.len(), mean_p.len()])?;
+    check_mean(mean_p)?;
     let mut residual_sp = vec![0.0; n_spectra * n_pixels];
     let mut weight_sp = vec![0.0; n_spectra * n_pixels];
     let mut shares = vec![Share::default(); n_spectra];

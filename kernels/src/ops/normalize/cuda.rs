@@ -1,11 +1,40 @@
-//! Launch of `normalize.cu`.
+//! Launches of `normalize.cu`.
 
-use crate::cuda::*;
-use crate::ops::*;
-use crate::*;
-use super::*;
-use std::ops::Range;
+use super::{Normalized, OPERATION, check_lengths, check_mean};
+use crate::cuda::{Arg, Cuda, DeviceArray, Launch, Machine, THREADS, axis};
+use crate::{Backend, KernelError, SpectraBatch};
 
-pub(crate) fn normalize<M: Machine>(_dev: &Cuda<M>, _spectra: &SpectraBatch<Cuda<M>>, _mean_p: &DeviceArray<f32, M::Memory>) -> Result<Normalized<Cuda<M>>, KernelError> {
-    Err(KernelError::Domain { operation: "normalize", what: "has no kernel yet".to_owned() })
+pub(crate) fn normalize<M: Machine>(
+    dev: &Cuda<M>,
+    spectra: &SpectraBatch<Cuda<M>>,
+    mean_p: &DeviceArray<f32, M::Memory>,
+) -> Result<Normalized<Cuda<M>>, KernelError> {
+    let (n_spectra, n_pixels) = (spectra.n_spectra, spectra.n_pixels);
+    let lengths = [spectra.flux_sp.len(), spectra.ivar_sp.len(), mean_p.len()];
+    check_lengths((n_spectra, n_pixels), lengths)?;
+    // One row of numbers, so that a mean that is none is refused before anything is launched.
+    check_mean(&dev.download(mean_p)?)?;
+    let mut out: Normalized<Cuda<M>> = Normalized {
+        n_spectra,
+        n_pixels,
+        amplitude_s: dev.room(n_spectra)?,
+        amplitude_snr_s: dev.room(n_spectra)?,
+        n_good_s: dev.room(n_spectra)?,
+        residual_sp: dev.room(n_spectra * n_pixels)?,
+        weight_sp: dev.room(n_spectra * n_pixels)?,
+    };
+    let shape = [Arg::U32(axis(OPERATION, n_spectra)?), Arg::U32(axis(OPERATION, n_pixels)?)];
+    let mut args = vec![spectra.flux_sp.arg(), spectra.ivar_sp.arg(), mean_p.arg()];
+    args.extend(shape);
+    args.extend([out.amplitude_s.arg_mut(), out.amplitude_snr_s.arg_mut(), out.n_good_s.arg_mut()]);
+    // SAFETY: the arguments are the kernel's, in order; the lengths were checked against the shape that it is
+    // given, or made from it.
+    unsafe { dev.launch(Launch::per_warp("normalize_f32_share", n_spectra), &mut args) }?;
+    let shape = [Arg::U32(axis(OPERATION, n_spectra)?), Arg::U32(axis(OPERATION, n_pixels)?)];
+    let mut args = vec![spectra.flux_sp.arg(), spectra.ivar_sp.arg(), mean_p.arg(), out.amplitude_s.arg()];
+    args.extend(shape);
+    args.extend([out.residual_sp.arg_mut(), out.weight_sp.arg_mut()]);
+    // SAFETY: as above; the amplitudes are those that the launch before writes.
+    unsafe { dev.launch(Launch::per_block("normalize_f32_take_off", n_spectra, THREADS), &mut args) }?;
+    Ok(out)
 }

@@ -25,7 +25,8 @@
 pub(crate) mod cpu;
 pub(crate) mod cuda;
 
-use crate::{Backend, Weighted};
+use crate::error::check_len;
+use crate::{Backend, KernelError, Weighted};
 
 pub(crate) const OPERATION: &str = "normalize";
 
@@ -57,4 +58,23 @@ impl<B: Backend> Normalized<B> {
             weight_sp: &self.weight_sp,
         }
     }
+}
+
+/// Refuses arrays (flux, ivar, mean) of other lengths than the shape needs.
+pub(crate) fn check_lengths(
+    (n_spectra, n_pixels): (usize, usize),
+    [n_flux, n_ivar, n_mean]: [usize; 3],
+) -> Result<(), KernelError> {
+    check_len(OPERATION, "flux_sp", "s, p", n_spectra * n_pixels, n_flux)?;
+    check_len(OPERATION, "ivar_sp", "s, p", n_spectra * n_pixels, n_ivar)?;
+    check_len(OPERATION, "mean_p", "p", n_pixels, n_mean)
+}
+
+/// Refuses a mean that is not finite somewhere.
+pub(crate) fn check_mean(mean_p: &[f32]) -> Result<(), KernelError> {
+    if let Some(p) = mean_p.iter().position(|mean| !mean.is_finite()) {
+        let what = format!("the mean is {} at pixel {p}", mean_p[p]);
+        return Err(KernelError::Domain { operation: OPERATION, what });
+    }
+    Ok(())
 }

@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{OPERATION, RestGrid, Shift};
-use crate::error::check_len;
+use super::{RestGrid, Shift, check};
 use crate::simd::{Simd, is_good, keep_if, simd_fn};
 use crate::{Cpu, Grid, KernelError, SpectraBatch};
 
@@ -16,12 +15,8 @@ pub(crate) fn resample(
     rows: &[(usize, f64)],
     rest: &RestGrid,
 ) -> Result<SpectraBatch<Cpu>, KernelError> {
+    let shifts = check(observed, [observed.flux_sp.len(), observed.ivar_sp.len()], grid, rows)?;
     let n_pixels = observed.n_pixels;
-    check_len(OPERATION, "grid", "p", n_pixels, grid.n_pixels)?;
-    check_len(OPERATION, "flux_sp", "s, p", observed.n_spectra * n_pixels, observed.flux_sp.len())?;
-    check_len(OPERATION, "ivar_sp", "s, p", observed.n_spectra * n_pixels, observed.ivar_sp.len())?;
-    let shifts: Vec<(usize, Shift)> =
-        rows.iter().map(|&row| check_row(observed.n_spectra, grid, row)).collect::<Result<_, _>>()?;
     let n_bins = rest.n_bins();
     let mut flux_tb = vec![0.0; rows.len() * n_bins];
     let mut ivar_tb = vec![0.0; rows.len() * n_bins];
@@ -47,14 +42,6 @@ pub(crate) fn resample(
         ivar_sp: ivar_tb,
         mask_sp: Vec::new(),
     })
-}
-
-fn check_row(n_spectra: usize, grid: &Grid, (s, z): (usize, f64)) -> Result<(usize, Shift), KernelError> {
-    if s >= n_spectra {
-        let what = format!("row {s} of {n_spectra} spectra");
-        return Err(KernelError::Domain { operation: OPERATION, what });
-    }
-    Ok((s, Shift::new(grid, z)?))
 }
 
 /// What one worker reuses from spectrum to spectrum.

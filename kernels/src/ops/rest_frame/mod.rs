@@ -39,7 +39,8 @@ pub(crate) mod cuda;
 
 use std::ops::RangeInclusive;
 
-use crate::{Grid, KernelError};
+use crate::error::check_len;
+use crate::{Backend, Grid, KernelError, SpectraBatch};
 
 const OPERATION: &str = "to_rest_frame";
 
@@ -148,6 +149,27 @@ impl Shift {
 #[expect(clippy::cast_possible_truncation, reason = "spectra are stored in f32")]
 fn factors(one_z: f64) -> (f32, f32) {
     (one_z as f32, (1.0 / (one_z * one_z)) as f32)
+}
+
+/// Every row with its shift; refuses lengths (flux, ivar), rows and redshifts that the operation cannot take.
+pub(crate) fn check<B: Backend>(
+    observed: &SpectraBatch<B>,
+    [n_flux, n_ivar]: [usize; 2],
+    grid: &Grid,
+    rows: &[(usize, f64)],
+) -> Result<Vec<(usize, Shift)>, KernelError> {
+    let (n_spectra, n_pixels) = (observed.n_spectra, observed.n_pixels);
+    check_len(OPERATION, "grid", "p", n_pixels, grid.n_pixels)?;
+    check_len(OPERATION, "flux_sp", "s, p", n_spectra * n_pixels, n_flux)?;
+    check_len(OPERATION, "ivar_sp", "s, p", n_spectra * n_pixels, n_ivar)?;
+    let shift = |&(s, z): &(usize, f64)| {
+        if s >= n_spectra {
+            let what = format!("row {s} of {n_spectra} spectra");
+            return Err(KernelError::Domain { operation: OPERATION, what });
+        }
+        Ok((s, Shift::new(grid, z)?))
+    };
+    rows.iter().map(shift).collect()
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::WindowSnr;
-use crate::band::{Frame, Row, Span, check_bands, check_rows, clamp_to_pixel, flag, median, rounded};
+use super::{WindowSnr, check, pixels};
+use crate::band::{Frame, Row, flag, median, rounded};
 use crate::{Band, Cpu, Grid, KernelError, SpectraBatch};
 
 /// See the module's head.
@@ -14,10 +14,7 @@ pub(crate) fn median_snr_windows(
     rows: &[(usize, f64)],
     windows: &[Band],
 ) -> Result<WindowSnr<Cpu>, KernelError> {
-    let lengths = [("flux_sp", observed.flux_sp.len()), ("ivar_sp", observed.ivar_sp.len())];
-    check_rows("median_snr_windows", (observed.n_spectra, observed.n_pixels), lengths, grid, rows)?;
-    check_bands("median_snr_windows", windows.iter().copied())?;
-
+    check(observed, [observed.flux_sp.len(), observed.ivar_sp.len()], grid, rows, windows)?;
     let mut values_si = vec![(0.0, 0); rows.len() * windows.len()];
     if !values_si.is_empty() {
         cpu.pool().install(|| {
@@ -26,7 +23,7 @@ pub(crate) fn median_snr_windows(
                 |snr_p, (values_i, &(s, z))| {
                     let row = Row::of(&observed.flux_sp, &observed.ivar_sp, grid.n_pixels, s);
                     for (value, &window) in values_i.iter_mut().zip(windows) {
-                        *value = measure(&row, grid, &Frame { grid, z }.span(window), snr_p);
+                        *value = measure(&row, &Frame { grid, z }, window, snr_p);
                     }
                 },
             );
@@ -39,18 +36,17 @@ pub(crate) fn median_snr_windows(
 }
 
 /// One window of one spectrum; `snr_p` is scratch.
-fn measure(row: &Row, grid: &Grid, span: &Span, snr_p: &mut Vec<f64>) -> (f32, u8) {
-    if !span.is_on(grid) {
+fn measure(row: &Row, frame: &Frame, window: Band, snr_p: &mut Vec<f64>) -> (f32, u8) {
+    let Some(pixels) = pixels(frame, window) else {
         return (0.0, flag::OUT_OF_RANGE);
-    }
-    // Pixel p is centred on p + 1/2.
-    let pixels = clamp_to_pixel((span.lo - 0.5).ceil(), grid)..clamp_to_pixel((span.hi - 0.5).ceil(), grid);
+    };
     let (n, mut good) = (pixels.len(), 0);
+    let root_aa = frame.grid.step_aa.sqrt();
     snr_p.clear();
     for p in pixels {
         snr_p.push(row.good(p).map_or(0.0, |(flux, ivar)| {
             good += 1;
-            flux * ivar.sqrt() / grid.step_aa.sqrt()
+            flux * ivar.sqrt() / root_aa
         }));
     }
     if good == 0 || 2 * good < n {
