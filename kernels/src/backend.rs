@@ -27,6 +27,7 @@ impl Element for f32 {}
 impl Element for f64 {}
 impl Element for u8 {}
 impl Element for u32 {}
+impl Element for u64 {}
 impl Element for i32 {}
 
 /// A device that can do everything: every implementation gives the same bits.

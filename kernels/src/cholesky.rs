@@ -1,16 +1,13 @@
-//! Small symmetric systems, solved side by side in f64 on the CPU.
+//! Small symmetric systems, solved side by side in f64 on the CPU. Twin: cuda/cholesky.cuh.
 //!
 //! Cholesky L·Lᵀ of a packed lower triangle (element i, j at i·(i + 1)/2 + j). Every sum is one fma chain
 //! in ascending order, so a system's bits do not depend on those beside it.
 
+use crate::constants::LEAST_PIVOT;
 use crate::simd::{Simd, simd_fn};
 
 /// Systems side by side.
 pub(crate) const SYSTEMS: usize = 16;
-
-/// A pivot of at most this share of its own diagonal element counts as none: the f32 chains of the sums
-/// leave relative errors of a few 1e-7, so a smaller share says nothing about the data.
-pub(crate) const LEAST_PIVOT: f64 = 1e-6;
 
 /// One number of each system.
 type Lanes = [f64; SYSTEMS];

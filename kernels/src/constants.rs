@@ -65,4 +65,21 @@ constants! {
     FATAL_ANY_ARM: i32 = 1 << 2 | 1 << 8 | 1 << 9 | 0b11_1111 << 16;
     /// COADD_FIBERSTATUS bit that spoils arm b alone; those of r and z follow.
     FATAL_ARM_B_BIT: u32 = 22;
+    /// Weighted sums: terms in one f32 chain.
+    SUM_CHUNK: u32 = 128;
+    /// Weighted sums: most components, for one system's factor still fits a core's cache beside its neighbours'.
+    MAX_COMPONENTS: u32 = 64;
+    /// Small systems: a pivot of at most this share of its own diagonal element counts as none, for the f32
+    /// chains of the sums leave relative errors of a few 1e-7, so a smaller share says nothing about the data.
+    LEAST_PIVOT: f64 = 1e-6;
+    /// Rows (spectra, pixels, vectors) of a tile in a card's shared memory.
+    TILE_ROWS: u32 = 64;
+    /// Weighted sums on a card: sums that a thread makes of each row.
+    GROUP_SUMS: u32 = 4;
+    /// Weighted sums on a card: most groups of sums of a block.
+    MOST_GROUPS: u32 = 32;
+    /// `nearest_neighbors`: the row of a neighbour that does not exist.
+    NO_ROW: u32 = u32::MAX;
+    /// `nearest_neighbors` on a card: rows that a query collects before they are sorted in among its nearest.
+    NEIGHBOR_BUFFER: u32 = 128;
 }

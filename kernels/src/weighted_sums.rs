@@ -1,4 +1,4 @@
-//! The two sides of many weighted normal equations at once, on the CPU.
+//! The two sides of many weighted normal equations at once, on the CPU. Twin: cuda/weighted_sums.cuh.
 //!
 //! Row r has weights w_rt and products (w·x)_rt over terms t; the design d_tk is common to all rows:
 //! left_ij = Σ_t w_rt·(d_ti·d_tj) for j ≤ i, right_i = Σ_t (w·x)_rt·d_ti. The products d_ti·d_tj and w·x
@@ -7,11 +7,11 @@
 
 use std::ops::Range;
 
-use crate::KernelError;
 use crate::simd::{Simd, each_row, is_good, keep_if, simd_fn};
+use crate::{KernelError, constants};
 
 /// Terms in one f32 chain.
-pub(crate) const CHUNK: usize = 128;
+pub(crate) const CHUNK: usize = constants::SUM_CHUNK as usize;
 
 /// Rows of a block of spectra, and the pixels of each that are packed at a time: long runs of memory.
 pub(crate) const SPECTRA: usize = 8 * TALL;
@@ -21,8 +21,8 @@ const SPECTRUM_SPAN: usize = 4 * CHUNK;
 pub(crate) const PIXELS: usize = 16 * TALL;
 const PIXEL_SPAN: usize = 2 * CHUNK;
 
-/// Most components: one system's factor still fits a core's cache beside its neighbours'.
-pub(crate) const MAX_COMPONENTS: usize = 64;
+/// Most components.
+pub(crate) const MAX_COMPONENTS: usize = constants::MAX_COMPONENTS as usize;
 
 /// Rows of a tile where there are 32 vector registers, and elsewhere.
 pub(crate) const TALL: usize = 12;

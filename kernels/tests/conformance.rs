@@ -190,6 +190,7 @@ properties! {
         any_bits_give_finite_output,
         wrong_parameters_are_refused;
     project:
+        equals_the_cpu_to_the_bit,
         agrees_with_the_reference,
         most_components_agree_with_the_reference,
         a_combination_of_components_is_found,
@@ -201,6 +202,7 @@ properties! {
         any_bits_give_finite_output,
         wrong_parameters_are_refused;
     update_basis:
+        equals_the_cpu_to_the_bit,
         agrees_with_the_reference,
         known_components_come_back,
         one_block_of_pixels_equals_many,
@@ -208,6 +210,7 @@ properties! {
         any_bits_give_finite_output,
         wrong_parameters_are_refused;
     nearest_neighbors:
+        equals_the_cpu_to_the_bit,
         agrees_with_the_reference,
         is_exact_to_the_bit,
         equal_vectors_are_neighbours_at_zero_in_order_of_rows,
@@ -217,6 +220,7 @@ properties! {
         unit_vectors_turn_distance_into_cosine,
         wrong_parameters_are_refused;
     empca:
+        equals_the_cpu_to_the_bit,
         known_subspace_is_found_through_gaps_and_noise,
         matches_the_golden_fit,
         chi2_never_rises_without_smoothing,

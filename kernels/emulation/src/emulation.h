@@ -320,6 +320,10 @@ inline void need_whole_warp(unsigned mask)
 #define blockDim emulation::block_dim
 #define gridDim emulation::grid_dim
 
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+
 inline void __syncthreads() { emulation::yield_as(emulation::State::AtBlock, "__syncthreads"); }
 
 inline void __syncwarp(unsigned mask = 0xffffffffu)
@@ -387,6 +391,14 @@ T atomicOr(T *place, T value)
 {
     T before = *place;
     *place = before | value;
+    return before;
+}
+
+template <class T>
+T atomicMin(T *place, T value)
+{
+    T before = *place;
+    *place = value < before ? value : before;
     return before;
 }
 

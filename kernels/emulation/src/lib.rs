@@ -139,6 +139,11 @@ impl Machine for Emulated {
         2
     }
 
+    /// So few that small inputs are cut too.
+    fn scratch_bytes(&self) -> usize {
+        4 << 10
+    }
+
     fn allocate(&self, bytes: usize) -> Result<Memory, KernelError> {
         Ok(Memory::filled(bytes, POISON))
     }

@@ -19,6 +19,11 @@ pub trait Machine: Send + Sync {
     /// Processors that run blocks side by side.
     fn processors(&self) -> u32;
 
+    /// Bytes that an operation may take for itself while it runs; no result depends on it.
+    fn scratch_bytes(&self) -> usize {
+        256 << 20
+    }
+
     /// Memory of any content.
     ///
     /// # Errors

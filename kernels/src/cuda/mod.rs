@@ -3,12 +3,14 @@
 //! Host code checks shapes, makes room for results and launches; it is the same for every [`Machine`].
 
 mod array;
+mod check;
 mod copies;
 mod driver;
 mod images;
 mod machine;
 mod nvrtc;
 mod staging;
+mod systems;
 
 use std::ops::Range;
 
@@ -17,6 +19,7 @@ pub use copies::CopyRates;
 pub use driver::Driver;
 pub use images::{ImageCache, NoCache, REGISTERS, REGISTERS_HEAD, embedded_targets, kernel_names};
 pub use machine::{Arg, Launch, Machine};
+pub(crate) use systems::Layout;
 
 use crate::ops::breaks::{self, BreakBands, Breaks};
 use crate::ops::combine_arms::{self, MaskRule};

@@ -5,10 +5,10 @@
 #pragma once
 
 // Keys that shared memory keeps: DESI's arms share up to 2755 pixels with no other.
-#define KEPT_KEYS 2816u
+constexpr u32 KEPT_KEYS = 2816;
 // What has no value is given the largest key, which is no number's.
-#define NO_KEY 0xffffffffffffffffull
-#define DIGITS 256u
+constexpr u64 NO_KEY = ~0ull;
+constexpr u32 DIGITS = 256;
 
 // An unsigned integer that orders as Rust's f64::total_cmp does.
 __device__ inline u64 to_key(double value)

@@ -68,6 +68,10 @@ pub(crate) fn bits<B: Backend>(dev: &B) -> Vec<u32> {
     floats.into_iter().flat_map(|values| to_bits(values)).chain(halves).collect()
 }
 
+pub(crate) fn equals_the_cpu_to_the_bit<B: Backend>(dev: &B) {
+    assert_eq!(bits(dev), bits(&crate::devices::judge()));
+}
+
 pub(crate) fn known_subspace_is_found_through_gaps_and_noise<B: Backend>(dev: &B) {
     let (n_spectra, n_pixels) = (600, 200);
     let case = Case::new(1, n_spectra, n_pixels, (0.3, 0.05));

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use specmill_kernels::ops::nearest_neighbors::{NO_ROW, unit_vectors};
 use specmill_kernels::{Backend, KernelError};
 
-use crate::cases::{Draw, check, narrow, to_bits};
+use crate::cases::{AWKWARD, Draw, check, narrow, to_bits};
 use crate::reference;
 
 /// Rows [q, k] and squared distances [q, k].
@@ -54,6 +54,34 @@ pub(crate) fn bits<B: Backend>(dev: &B) -> Vec<u32> {
 fn any_case() -> impl Strategy<Value = (u64, usize, usize, usize)> {
     let lengths = prop::sample::select(&[0_usize, 1, 2, 15, 16, 17, 63, 64, 65, 257][..]);
     (any::<u64>(), lengths, prop::sample::select(&[1_usize, 2, 7, 16, 33][..]), 1_usize..20)
+}
+
+pub(crate) fn equals_the_cpu_to_the_bit<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    let equal = |vectors_nd: &[f32], d: usize, queries: Range<usize>, k: usize| {
+        let ours = search(dev, vectors_nd, d, queries.clone(), k);
+        let truth = search(&cpu, vectors_nd, d, queries.clone(), k);
+        assert_eq!(ours.0, truth.0, "{} rows of {d}, {queries:?}, k = {k}", vectors_nd.len() / d);
+        assert_eq!(to_bits(&ours.1), to_bits(&truth.1), "{} rows of {d}, {queries:?}", vectors_nd.len() / d);
+    };
+    for n in AWKWARD {
+        for (d, k) in [(1, 1), (3, 64), (33, 5), (70, 20)] {
+            equal(&clustered(1, n, d), d, 0..n, k);
+        }
+    }
+    // Many rows for few queries, most of them at one of few distances; and as many neighbours as there can be.
+    let mut draw = Draw::new(2);
+    let corners: Vec<f32> = (0..3000 * 3).map(|_| [0.0, 0.0, 0.0, 1.0, -2.0][draw.below(5)]).collect();
+    equal(&corners, 3, 1500..1507, 100);
+    equal(&clustered(3, 3000, 2), 2, 2990..3000, 1024);
+    equal(&clustered(4, 1024, 4), 4, 60..70, 1024);
+    // From far to near: every row is nearer than those before it.
+    let approaching: Vec<f32> = (0..1500_u16).map(|row| f32::from(1500 - row)).collect();
+    equal(&approaching, 1, 1499..1500, 3);
+    // Distances beyond f32, and zeros of both signs.
+    let extreme: Vec<f32> =
+        (0..400).map(|_| [3e38, -3e38, 1e19, 1e-30, 0.0, -0.0, 1e-45][draw.below(7)]).collect();
+    equal(&extreme, 2, 0..200, 9);
 }
 
 pub(crate) fn agrees_with_the_reference<B: Backend>(dev: &B) {

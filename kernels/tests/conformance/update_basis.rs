@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use specmill_kernels::{Backend, KernelError};
 
-use crate::cases::{Draw, Spectra, check, narrow, to_bits};
-use crate::project::random_basis;
+use crate::cases::{AWKWARD, Draw, Spectra, check, narrow, to_bits};
+use crate::project::{kinds, random_basis};
 use crate::reference;
 
 /// Components [k, p] and spectra per pixel [p].
@@ -19,6 +19,31 @@ fn update<B: Backend>(dev: &B, spectra: &Spectra, coeff_sk: &[f32], k: usize) ->
 fn random_coefficients(seed: u64, n_spectra: usize, k: usize) -> Vec<f32> {
     let mut draw = Draw::new(seed);
     (0..n_spectra * k).map(|_| narrow(4.0 * draw.unit() - 2.0)).collect()
+}
+
+pub(crate) fn equals_the_cpu_to_the_bit<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    let equal = |spectra: &Spectra, coeff_sk: &[f32], k: usize| {
+        let (ours, truth) = (update(dev, spectra, coeff_sk, k), update(&cpu, spectra, coeff_sk, k));
+        assert_eq!(to_bits(&ours.0), to_bits(&truth.0), "{} x {}", spectra.n_spectra, spectra.n_pixels);
+        assert_eq!(ours.1, truth.1, "{} x {}, k = {k}", spectra.n_spectra, spectra.n_pixels);
+    };
+    for (i, n) in AWKWARD.into_iter().enumerate() {
+        for (k, spectra) in
+            kinds(1, n, 70).into_iter().map(|s| (3, s)).chain(kinds(2, 60, n).map(|s| (i + 1, s)))
+        {
+            let mut coeff_sk = random_coefficients(3, spectra.n_spectra, k);
+            // Every third spectrum takes no part.
+            coeff_sk.chunks_exact_mut(3 * k).for_each(|rows| rows[..k].fill(0.0));
+            equal(&spectra, &coeff_sk, k);
+        }
+    }
+    for (n_spectra, k) in [(127, 4), (128, 5), (129, 6), (257, 23), (300, 64)] {
+        equal(&Spectra::random(4, n_spectra, 9), &random_coefficients(5, n_spectra, k), k);
+    }
+    equal(&Spectra::random(6, 12, 7781), &random_coefficients(7, 12, 4), 4);
+    let huge: Vec<f32> = random_coefficients(8, 40, 2).iter().map(|c| c * 1e30).collect();
+    equal(&Spectra::random(9, 40, 33), &huge, 2);
 }
 
 pub(crate) fn agrees_with_the_reference<B: Backend>(dev: &B) {

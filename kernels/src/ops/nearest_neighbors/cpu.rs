@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{MAX_NEIGHBORS, NO_ROW, Neighbors, OPERATION, check_finite};
+use super::{NO_ROW, Neighbors, OPERATION, check_finite, check_request};
 use crate::simd::{each_row, simd_fn};
 use crate::{Cpu, KernelError};
 
@@ -26,18 +26,9 @@ pub(crate) fn nearest_neighbors(
     queries: Range<usize>,
     k: usize,
 ) -> Result<Neighbors<Cpu>, KernelError> {
-    let refuse = |what: String| Err(KernelError::Domain { operation: OPERATION, what });
     check_finite(OPERATION, vectors_nd, d)?;
     let n = vectors_nd.len() / d;
-    if !(1..=MAX_NEIGHBORS).contains(&k) {
-        return refuse(format!("{k} neighbours, where 1 to {MAX_NEIGHBORS} are possible"));
-    }
-    if queries.start > queries.end || queries.end > n {
-        return refuse(format!("queries {} to {} of {n} rows", queries.start, queries.end));
-    }
-    if u32::try_from(n).map_or(true, |n| n == NO_ROW) {
-        return refuse(format!("{n} rows, where rows are numbered in 32 bits"));
-    }
+    check_request(n, &queries, k)?;
     let width = if dev.simd().has_many_registers() { WIDE } else { NARROW };
     let panels = Panels::new(vectors_nd, d, width);
     let mut index_qk = vec![NO_ROW; queries.len() * k];

@@ -26,7 +26,9 @@
 pub(crate) mod cpu;
 pub(crate) mod cuda;
 
-use crate::{Backend, KernelError};
+use std::ops::Range;
+
+use crate::{Backend, KernelError, constants};
 
 pub(crate) const OPERATION: &str = "nearest_neighbors";
 
@@ -34,7 +36,7 @@ pub(crate) const OPERATION: &str = "nearest_neighbors";
 pub(crate) const MAX_NEIGHBORS: usize = 1024;
 
 /// The row of a neighbour that does not exist.
-pub const NO_ROW: u32 = u32::MAX;
+pub const NO_ROW: u32 = constants::NO_ROW;
 
 /// The nearest rows of each query, nearest first.
 pub struct Neighbors<B: Backend> {
@@ -68,12 +70,38 @@ pub fn unit_vectors(vectors_nd: &[f32], d: usize) -> Result<Vec<f32>, KernelErro
 
 /// Refuses vectors that are not rows of `d` finite numbers.
 pub(crate) fn check_finite(operation: &'static str, vectors_nd: &[f32], d: usize) -> Result<(), KernelError> {
+    check_rows(operation, vectors_nd.len(), d)?;
+    let Some(at) = vectors_nd.iter().position(|x| !x.is_finite()) else { return Ok(()) };
+    Err(not_finite(operation, at, vectors_nd[at], d))
+}
+
+/// The number of rows of `d` numbers; refuses a length that is no whole number of them.
+pub(crate) fn check_rows(operation: &'static str, len: usize, d: usize) -> Result<usize, KernelError> {
     if d == 0 {
         return Err(KernelError::Domain { operation, what: "vectors of no dimension".to_owned() });
     }
-    let n = vectors_nd.len() / d;
-    crate::error::check_len(operation, "vectors_nd", "n, d", n * d, vectors_nd.len())?;
-    let Some(at) = vectors_nd.iter().position(|x| !x.is_finite()) else { return Ok(()) };
-    let what = format!("row {} has {} in column {}: leave it out", at / d, vectors_nd[at], at % d);
-    Err(KernelError::Domain { operation, what })
+    let n = len / d;
+    crate::error::check_len(operation, "vectors_nd", "n, d", n * d, len)?;
+    Ok(n)
+}
+
+/// What is said of a number that is not finite.
+pub(crate) fn not_finite(operation: &'static str, at: usize, value: f32, d: usize) -> KernelError {
+    let what = format!("row {} has {value} in column {}: leave it out", at / d, at % d);
+    KernelError::Domain { operation, what }
+}
+
+/// Refuses what cannot be asked of `n` rows.
+pub(crate) fn check_request(n: usize, queries: &Range<usize>, k: usize) -> Result<(), KernelError> {
+    let refuse = |what: String| Err(KernelError::Domain { operation: OPERATION, what });
+    if !(1..=MAX_NEIGHBORS).contains(&k) {
+        return refuse(format!("{k} neighbours, where 1 to {MAX_NEIGHBORS} are possible"));
+    }
+    if queries.start > queries.end || queries.end > n {
+        return refuse(format!("queries {} to {} of {n} rows", queries.start, queries.end));
+    }
+    if u32::try_from(n).map_or(true, |n| n == NO_ROW) {
+        return refuse(format!("{n} rows, where rows are numbered in 32 bits"));
+    }
+    Ok(())
 }

@@ -2,13 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::{OPERATION, Projection};
+use super::{Projection, check_shapes, not_finite};
 use crate::band::rounded;
 use crate::cholesky::{SYSTEMS, Systems};
-use crate::error::check_len;
 use crate::lanes::{LANES, sum_f64};
 use crate::simd::{Simd, is_good, keep_if, simd_fn};
-use crate::weighted_sums::{Design, SPECTRA, Sums, Terms, check_components, rows_per_task, set_line};
+use crate::weighted_sums::{Design, SPECTRA, Sums, Terms, rows_per_task, set_line};
 use crate::{Cpu, KernelError, Weighted};
 
 /// Pixels whose residuals are taken for one spectrum after another.
@@ -24,11 +23,11 @@ pub(crate) fn project(
     k: usize,
 ) -> Result<Projection<Cpu>, KernelError> {
     let (n_spectra, n_pixels) = (data.n_spectra, data.n_pixels);
-    check_components(OPERATION, k)?;
-    check_len(OPERATION, "values_sp", "s, p", n_spectra * n_pixels, data.values_sp.len())?;
-    check_len(OPERATION, "weight_sp", "s, p", n_spectra * n_pixels, data.weight_sp.len())?;
-    check_len(OPERATION, "basis_kp", "k, p", k * n_pixels, basis_kp.len())?;
-    check_finite(basis_kp, n_pixels)?;
+    let lengths = [data.values_sp.len(), data.weight_sp.len(), basis_kp.len()];
+    check_shapes((n_spectra, n_pixels), lengths, k)?;
+    if let Some(at) = basis_kp.iter().position(|e| !e.is_finite()) {
+        return Err(not_finite(at, basis_kp[at], n_pixels));
+    }
     let mut out = Projection {
         coeff_sk: vec![0.0; n_spectra * k],
         variance_sk: vec![0.0; n_spectra * k],
@@ -56,12 +55,6 @@ pub(crate) fn project(
         );
     });
     Ok(out)
-}
-
-fn check_finite(basis_kp: &[f32], n_pixels: usize) -> Result<(), KernelError> {
-    let Some(at) = basis_kp.iter().position(|e| !e.is_finite()) else { return Ok(()) };
-    let what = format!("component {} is {} at pixel {}", at / n_pixels, basis_kp[at], at % n_pixels);
-    Err(KernelError::Domain { operation: OPERATION, what })
 }
 
 /// The pixels of a block of spectra.

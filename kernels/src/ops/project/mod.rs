@@ -34,7 +34,9 @@
 pub(crate) mod cpu;
 pub(crate) mod cuda;
 
-use crate::Backend;
+use crate::error::check_len;
+use crate::weighted_sums::check_components;
+use crate::{Backend, KernelError};
 
 pub(crate) const OPERATION: &str = "project";
 
@@ -54,4 +56,22 @@ pub struct Projection<B: Backend> {
     pub constraint_s: B::Array<f32>,
     /// Pixels that count [s].
     pub n_good_s: B::Array<u32>,
+}
+
+/// Refuses a number of components that no model has, and arrays (values, weights, basis) of other shapes.
+pub(crate) fn check_shapes(
+    (n_spectra, n_pixels): (usize, usize),
+    [values, weights, basis]: [usize; 3],
+    k: usize,
+) -> Result<(), KernelError> {
+    check_components(OPERATION, k)?;
+    check_len(OPERATION, "values_sp", "s, p", n_spectra * n_pixels, values)?;
+    check_len(OPERATION, "weight_sp", "s, p", n_spectra * n_pixels, weights)?;
+    check_len(OPERATION, "basis_kp", "k, p", k * n_pixels, basis)
+}
+
+/// What is said of an element of a component that is not finite.
+pub(crate) fn not_finite(at: usize, element: f32, n_pixels: usize) -> KernelError {
+    let what = format!("component {} is {element} at pixel {}", at / n_pixels, at % n_pixels);
+    KernelError::Domain { operation: OPERATION, what }
 }

@@ -2,12 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::{BasisUpdate, OPERATION};
+use super::{BasisUpdate, check_shapes, not_finite};
 use crate::band::rounded;
 use crate::cholesky::{SYSTEMS, Systems};
-use crate::error::check_len;
 use crate::simd::Simd;
-use crate::weighted_sums::{Design, PIXELS, Sums, Terms, check_components, set_line};
+use crate::weighted_sums::{Design, PIXELS, Sums, Terms, set_line};
 use crate::{Cpu, KernelError, Weighted};
 
 pub(crate) fn update_basis(
@@ -17,13 +16,10 @@ pub(crate) fn update_basis(
     k: usize,
 ) -> Result<BasisUpdate<Cpu>, KernelError> {
     let (n_spectra, n_pixels) = (data.n_spectra, data.n_pixels);
-    check_components(OPERATION, k)?;
-    check_len(OPERATION, "values_sp", "s, p", n_spectra * n_pixels, data.values_sp.len())?;
-    check_len(OPERATION, "weight_sp", "s, p", n_spectra * n_pixels, data.weight_sp.len())?;
-    check_len(OPERATION, "coeff_sk", "s, k", n_spectra * k, coeff_sk.len())?;
+    let lengths = [data.values_sp.len(), data.weight_sp.len(), coeff_sk.len()];
+    check_shapes((n_spectra, n_pixels), lengths, k)?;
     if let Some(at) = coeff_sk.iter().position(|c| !c.is_finite()) {
-        let what = format!("coefficient {} of row {} is {}", at % k, at / k, coeff_sk[at]);
-        return Err(KernelError::Domain { operation: OPERATION, what });
+        return Err(not_finite(at, coeff_sk[at], k));
     }
     let design = Design::new(n_spectra, k, |s, j| coeff_sk[s * k + j]);
     let is_used_s: Vec<bool> = coeff_sk.chunks_exact(k).map(|c_k| c_k.iter().any(|&c| c != 0.0)).collect();

@@ -29,7 +29,9 @@
 pub(crate) mod cpu;
 pub(crate) mod cuda;
 
-use crate::Backend;
+use crate::error::check_len;
+use crate::weighted_sums::check_components;
+use crate::{Backend, KernelError};
 
 pub(crate) const OPERATION: &str = "update_basis";
 
@@ -39,4 +41,22 @@ pub struct BasisUpdate<B: Backend> {
     pub basis_kp: B::Array<f32>,
     /// Spectra with a coefficient other than 0 that count at each pixel [p]; 0 where it is not determined.
     pub n_spectra_p: B::Array<u32>,
+}
+
+/// Refuses a number of components that no model has, and arrays (values, weights, coefficients) of other shapes.
+pub(crate) fn check_shapes(
+    (n_spectra, n_pixels): (usize, usize),
+    [values, weights, coefficients]: [usize; 3],
+    k: usize,
+) -> Result<(), KernelError> {
+    check_components(OPERATION, k)?;
+    check_len(OPERATION, "values_sp", "s, p", n_spectra * n_pixels, values)?;
+    check_len(OPERATION, "weight_sp", "s, p", n_spectra * n_pixels, weights)?;
+    check_len(OPERATION, "coeff_sk", "s, k", n_spectra * k, coefficients)
+}
+
+/// What is said of a coefficient that is not finite.
+pub(crate) fn not_finite(at: usize, coefficient: f32, k: usize) -> KernelError {
+    let what = format!("coefficient {} of row {} is {coefficient}", at % k, at / k);
+    KernelError::Domain { operation: OPERATION, what }
 }
