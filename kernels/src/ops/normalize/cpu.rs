@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Normalized, check_lengths, check_mean};
+use super::{Normalized, check_lengths, not_finite};
 use crate::band::rounded;
 use crate::lanes::fold_many_f64;
 use crate::simd::{is_good, keep_if, simd_fn};
@@ -15,7 +15,9 @@ pub(crate) fn normalize(
 ) -> Result<Normalized<Cpu>, KernelError> {
     let (n_spectra, n_pixels) = (spectra.n_spectra, spectra.n_pixels);
     check_lengths((n_spectra, n_pixels), [spectra.flux_sp.len(), spectra.ivar_sp.len(), mean_p.len()])?;
-    check_mean(mean_p)?;
+    if let Some(p) = mean_p.iter().position(|mean| !mean.is_finite()) {
+        return Err(not_finite(p, mean_p[p]));
+    }
     let mut residual_sp = vec![0.0; n_spectra * n_pixels];
     let mut weight_sp = vec![0.0; n_spectra * n_pixels];
     let mut shares = vec![Share::default(); n_spectra];

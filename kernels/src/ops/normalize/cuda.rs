@@ -1,8 +1,8 @@
 //! Launches of `normalize.cu`.
 
-use super::{Normalized, OPERATION, check_lengths, check_mean};
+use super::{Normalized, OPERATION, check_lengths, not_finite};
 use crate::cuda::{Arg, Cuda, DeviceArray, Launch, Machine, THREADS, axis};
-use crate::{Backend, KernelError, SpectraBatch};
+use crate::{KernelError, SpectraBatch};
 
 pub(crate) fn normalize<M: Machine>(
     dev: &Cuda<M>,
@@ -12,8 +12,7 @@ pub(crate) fn normalize<M: Machine>(
     let (n_spectra, n_pixels) = (spectra.n_spectra, spectra.n_pixels);
     let lengths = [spectra.flux_sp.len(), spectra.ivar_sp.len(), mean_p.len()];
     check_lengths((n_spectra, n_pixels), lengths)?;
-    // One row of numbers, so that a mean that is none is refused before anything is launched.
-    check_mean(&dev.download(mean_p)?)?;
+    dev.check_finite(mean_p, not_finite)?;
     let mut out: Normalized<Cuda<M>> = Normalized {
         n_spectra,
         n_pixels,

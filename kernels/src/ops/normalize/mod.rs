@@ -70,11 +70,7 @@ pub(crate) fn check_lengths(
     check_len(OPERATION, "mean_p", "p", n_pixels, n_mean)
 }
 
-/// Refuses a mean that is not finite somewhere.
-pub(crate) fn check_mean(mean_p: &[f32]) -> Result<(), KernelError> {
-    if let Some(p) = mean_p.iter().position(|mean| !mean.is_finite()) {
-        let what = format!("the mean is {} at pixel {p}", mean_p[p]);
-        return Err(KernelError::Domain { operation: OPERATION, what });
-    }
-    Ok(())
+/// What a mean that is not finite at a pixel is refused with.
+pub(crate) fn not_finite(p: usize, mean: f32) -> KernelError {
+    KernelError::Domain { operation: OPERATION, what: format!("the mean is {mean} at pixel {p}") }
 }
