@@ -21,18 +21,20 @@ pub struct Band {
 /// [`flag::PARTIAL`]. A bit says why: it may concern one of an operation's values alone, as
 /// [`flag::CONTINUUM`] does the equivalent width beside a sound flux.
 pub mod flag {
+    use crate::constants;
+
     /// Some band is not wholly on the grid.
-    pub const OUT_OF_RANGE: u8 = crate::constants::FLAG_OUT_OF_RANGE;
+    pub const OUT_OF_RANGE: u8 = constants::FLAG_OUT_OF_RANGE;
     /// Too few good pixels.
-    pub const COVERAGE: u8 = crate::constants::FLAG_COVERAGE;
+    pub const COVERAGE: u8 = constants::FLAG_COVERAGE;
     /// The continuum (or the mean that divides) is not positive.
-    pub const CONTINUUM: u8 = 4;
+    pub const CONTINUUM: u8 = constants::FLAG_CONTINUUM;
     /// The window overlaps another line's: measured as a group.
-    pub const BLENDED: u8 = 8;
+    pub const BLENDED: u8 = constants::FLAG_BLENDED;
     /// Measured, though some pixels inside the window are missing.
-    pub const PARTIAL: u8 = 16;
+    pub const PARTIAL: u8 = constants::FLAG_PARTIAL;
     /// The numbers do not determine a finite value with a positive variance.
-    pub const DEGENERATE: u8 = crate::constants::FLAG_DEGENERATE;
+    pub const DEGENERATE: u8 = constants::FLAG_DEGENERATE;
 }
 
 /// A band on the observed pixels, in edge coordinates: pixel p reaches from p to p + 1.

@@ -43,12 +43,6 @@ constants! {
     EXP_LN2_HIGH: f32 = 355.0 / 512.0;
     /// `exp`: what is left of ln 2.
     EXP_LN2_LOW: f32 = -2.121_944_4e-4;
-    /// Some band is not wholly on the grid.
-    FLAG_OUT_OF_RANGE: u8 = 1;
-    /// Too few good pixels.
-    FLAG_COVERAGE: u8 = 2;
-    /// The numbers do not determine a finite value with a positive variance.
-    FLAG_DEGENERATE: u8 = 32;
     /// `ivar_scale`: fewest pulls that determine a scale.
     SCALE_MIN_PIXELS: u32 = 1000;
     /// `ivar_scale`: standard deviations per median absolute deviation of a normal variable, 1 / Φ⁻¹(3/4).
@@ -82,4 +76,39 @@ constants! {
     NO_ROW: u32 = u32::MAX;
     /// `nearest_neighbors` on a card: rows that a query collects before they are sorted in among its nearest.
     NEIGHBOR_BUFFER: u32 = 128;
+    /// Threads of a block where a kernel has no reason for another number.
+    THREADS: u32 = 256;
+    /// Measured values: some band is not wholly on the grid.
+    FLAG_OUT_OF_RANGE: u8 = 1;
+    /// Measured values: too few good pixels.
+    FLAG_COVERAGE: u8 = 2;
+    /// Measured values: the continuum (or the mean that divides) is not positive.
+    FLAG_CONTINUUM: u8 = 4;
+    /// Measured values: the window overlaps another line's.
+    FLAG_BLENDED: u8 = 8;
+    /// Measured values: some pixels inside the window are missing.
+    FLAG_PARTIAL: u8 = 16;
+    /// Measured values: the numbers do not determine a finite value with a positive variance.
+    FLAG_DEGENERATE: u8 = 32;
+    /// `synthetic`: least share of a curve's weight on good pixels.
+    CURVE_MIN_COVERAGE: f64 = 0.8;
+    /// `synthetic`: c [Å s⁻¹] · 3631e-32 [erg s⁻¹ cm⁻² Hz⁻¹ per nanomaggy] / 1e-17 [flux unit].
+    FLUX_PER_NANOMAGGY: f64 = 2.997_924_58e18 * 3631e-32 / 1e-17;
+    /// `indices`: an equivalent width.
+    INDEX_ANGSTROM: u32 = 0;
+    /// `indices`: a mean ratio of flux to pseudo-continuum.
+    INDEX_RATIO: u32 = 1;
+    /// `indices`: least share of each band's width on good pixels.
+    INDEX_MIN_GOOD: f64 = 0.8;
+    /// `lines`: least share of the window's width on good pixels.
+    LINE_MIN_GOOD_WINDOW: f64 = 0.8;
+    /// `lines`: least share of each sideband's width on good pixels.
+    LINE_MIN_GOOD_SIDEBAND: f64 = 0.5;
+    /// `breaks`: padding of a band, rest-frame Å.
+    BREAK_PAD_AA: f64 = 2.0;
+    /// `breaks`: least share of good pixels in a padded band.
+    BREAK_MIN_GOOD: f64 = 0.9;
+    /// `breaks`: pixels nearer to a band's end than this count as lying on it, pixels (their difference would
+    /// divide by nearly zero).
+    BREAK_END_TOLERANCE: f64 = 1e-6;
 }

@@ -133,6 +133,9 @@ properties! {
         any_bits_give_finite_output,
         wrong_parameters_are_refused;
     breaks:
+        equals_the_cpu_to_the_bit,
+        sums_round_as_on_the_cpu,
+        any_number_of_points_equals_the_cpu,
         agrees_with_the_reference,
         weighted_break_matches_fastspecfit,
         flat_f_nu_has_no_break,
@@ -144,6 +147,8 @@ properties! {
         agrees_with_the_reference_for_any_length_and_gaps,
         narrow_lines_leave_the_continuum_alone;
     indices:
+        equals_the_cpu_to_the_bit,
+        sums_round_as_on_the_cpu,
         agrees_with_the_reference,
         rectangular_absorption_gives_its_depth_times_its_width,
         stated_error_is_the_scatter,
@@ -154,6 +159,9 @@ properties! {
         agrees_with_the_reference,
         too_little_to_judge_is_said;
     lines:
+        equals_the_cpu_to_the_bit,
+        sums_round_as_on_the_cpu,
+        gaps_are_bridged_to_the_bit,
         agrees_with_the_reference,
         injected_flux_is_recovered_at_any_pixel_phase,
         stated_errors_are_the_scatter,
@@ -171,6 +179,8 @@ properties! {
         some_of_everything_is_measured,
         impossible_requests_are_refused;
     synthetic:
+        equals_the_cpu_to_the_bit,
+        sums_round_as_on_the_cpu,
         constant_f_nu_gives_that_f_nu,
         agrees_with_the_reference,
         uncovered_curves_say_so,

@@ -9,6 +9,7 @@ mod driver;
 mod images;
 mod machine;
 mod nvrtc;
+mod rows;
 mod staging;
 mod systems;
 
@@ -19,6 +20,7 @@ pub use copies::CopyRates;
 pub use driver::Driver;
 pub use images::{ImageCache, NoCache, REGISTERS, REGISTERS_HEAD, embedded_targets, kernel_names};
 pub use machine::{Arg, Launch, Machine};
+pub(crate) use rows::{Rows, row_numbers};
 pub(crate) use systems::Layout;
 
 use crate::ops::breaks::{self, BreakBands, Breaks};
@@ -86,7 +88,7 @@ impl<M: Machine> Cuda<M> {
 }
 
 /// Threads of a block where a kernel has no reason for another number.
-pub(crate) const THREADS: u32 = 256;
+pub(crate) const THREADS: u32 = crate::constants::THREADS;
 
 /// Most blocks of a launch; kernels walk on from there to any number of elements.
 const MOST_BLOCKS: usize = 1 << 20;

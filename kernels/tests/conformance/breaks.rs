@@ -1,11 +1,98 @@
 //! Properties of `measure_breaks`.
 
-use specmill_kernels::ops::breaks::BreakBands;
-use specmill_kernels::{Backend, flag};
+use specmill_kernels::ops::breaks::{BreakBands, Breaks};
+use specmill_kernels::{Backend, Cpu, Grid, flag};
 
-use crate::cases::{Draw, narrow};
+use crate::cases::{AWKWARD, Draw, narrow};
 use crate::reference;
-use crate::spectra::{BREAKS, GRID, Host, ToHost, band, close};
+use crate::spectra::{
+    BREAKS, EXTREME_ROWS, GRID, Host, ROWS, ToHost, any_band, any_rows, band, close, leave_roundings,
+};
+
+pub(crate) fn equals_the_cpu_to_the_bit<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    let compare = |host: &Host, rows: &[(usize, f64)], breaks: &[BreakBands]| {
+        let grid = &host.grid;
+        let ours = dev.measure_breaks(&host.upload(dev), grid, rows, breaks).expect("the case is valid");
+        let expected = cpu.measure_breaks(&host.upload(&cpu), grid, rows, breaks).expect("the case is valid");
+        assert_eq!(ours.bits(dev), expected.bits(&cpu), "{} pixels, {} rows", grid.n_pixels, rows.len());
+        expected.plain_flag_si.into_iter().zip(expected.weighted_flag_si).collect::<Vec<_>>()
+    };
+    let mut draw = Draw::new(71);
+    let mut any_break =
+        |grid: &Grid| BreakBands { blue: any_band(&mut draw, grid), red: any_band(&mut draw, grid) };
+    let mut rows_draw = Draw::new(72);
+    let mut flags = Vec::new();
+    for n_rows in AWKWARD {
+        // Means about 0 in one of three cases.
+        for (missing, level) in [(0.0, 0.0), (0.02, 12.0), (0.08, 0.0)] {
+            let grid = Grid { n_pixels: [270, 300, 700][rows_draw.below(3)], ..GRID };
+            let mut host = Host::gappy(grid, 5, rows_draw.bits(), missing);
+            let rows = any_rows(&mut rows_draw, n_rows, &host);
+            host.flux_sp.iter_mut().for_each(|flux| *flux -= level);
+            flags.extend(compare(&host, &rows, &[any_break(&grid), any_break(&grid), any_break(&grid)]));
+        }
+        for n_pixels in AWKWARD {
+            let grid = Grid { n_pixels, ..GRID };
+            let host = Host::gappy(grid, 2, rows_draw.bits(), 0.05);
+            let rows = any_rows(&mut rows_draw, 2, &host);
+            flags.extend(compare(&host, &rows, &[any_break(&grid), any_break(&grid)]));
+        }
+    }
+    flags.extend(compare(&Host::seeded(GRID, 5, 73), &ROWS, &BREAKS));
+    flags.extend(compare(&Host::any_bits(GRID, 5, 74), &ROWS, &BREAKS));
+    flags.extend(compare(&Host::extreme(GRID, 77), &EXTREME_ROWS, &BREAKS));
+    flags.extend(compare(&Host::missing(GRID, 5), &ROWS, &BREAKS));
+    flags.extend(compare(&Host::seeded(Grid::DESI, 5, 75), &ROWS, &BREAKS));
+    let both = |flag| (flag, flag);
+    let missing = [flag::OUT_OF_RANGE, flag::COVERAGE, flag::CONTINUUM].map(both);
+    for flag in [both(0), (0, flag::DEGENERATE)].into_iter().chain(missing) {
+        let n = flags.iter().filter(|&&own| own == flag).count();
+        assert!(n >= 20, "only {n} of {} breaks have flags {flag:?}", flags.len());
+    }
+}
+
+/// Points of every number from one pixel between two ends to more than a ring of them, with gaps at every place.
+pub(crate) fn any_number_of_points_equals_the_cpu<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    let grid = Grid { n_pixels: 500, ..GRID };
+    let mut host = Host::gappy(grid, 1, 76, 0.02);
+    host.flux_sp.iter_mut().for_each(|flux| *flux = flux.abs());
+    let at = |p: f64| grid.first_aa + p * grid.step_aa;
+    let breaks: Vec<BreakBands> = (1..450)
+        .map(|n| BreakBands {
+            blue: band(at(10.0 + f64::from(n % 13)), at(10.4 + f64::from(n % 13 + n))),
+            red: band(at(480.3 - f64::from(n % 7 + n)), at(480.3)),
+        })
+        .collect();
+    let ours = dev.measure_breaks(&host.upload(dev), &grid, &[(0, 0.0)], &breaks).expect("the case is valid");
+    let expected =
+        cpu.measure_breaks(&host.upload(&cpu), &grid, &[(0, 0.0)], &breaks).expect("the case is valid");
+    assert_eq!(ours.bits(dev), expected.bits(&cpu));
+    let n = expected.weighted_flag_si.iter().filter(|&&flag| flag == 0).count();
+    assert!(n > 300, "only {n} breaks were measured");
+}
+
+pub(crate) fn sums_round_as_on_the_cpu<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    for seed in 0..8 {
+        let clean = Host::gappy(GRID, 1, seed, 0.03);
+        let measure = |host: &Host| {
+            cpu.measure_breaks(&host.upload(&cpu), &GRID, &[(0, 0.0)], &BREAKS[..1])
+                .expect("the case is valid")
+        };
+        // Inside the red band; each of the two means in turn.
+        for value in [|b: &Breaks<Cpu>| b.plain_si[0], |b: &Breaks<Cpu>| b.weighted_si[0]] {
+            let mut host = clean.clone();
+            host.ivar_sp[550..553].fill(1.0);
+            leave_roundings(&mut host, [550, 551, 552], |host| value(&measure(host)));
+            let ours = dev
+                .measure_breaks(&host.upload(dev), &GRID, &[(0, 0.0)], &BREAKS[..1])
+                .expect("the case is valid");
+            assert_eq!(ours.bits(dev), measure(&host).bits(&cpu), "{seed}");
+        }
+    }
+}
 
 pub(crate) fn agrees_with_the_reference<B: Backend>(dev: &B) {
     let host = Host::seeded(GRID, 4, 11);

@@ -3,9 +3,82 @@
 use specmill_kernels::ops::indices::{IndexBands, IndexKind};
 use specmill_kernels::{Backend, Grid, flag};
 
-use crate::cases::{Draw, narrow};
+use crate::cases::{AWKWARD, Draw, narrow};
 use crate::reference;
-use crate::spectra::{GRID, Host, INDICES, ToHost, band, close, normal, waves};
+use crate::spectra::{
+    EXTREME_ROWS, GRID, Host, INDICES, ROWS, ToHost, any_band, any_rows, band, close, leave_roundings,
+    normal, waves,
+};
+
+/// Bands of awkward widths, apart, touching and overlapping.
+fn awkward_indices(draw: &mut Draw, grid: &Grid, n: usize) -> Vec<IndexBands> {
+    let kinds = [IndexKind::Angstrom, IndexKind::Ratio];
+    (0..n)
+        .map(|i| {
+            let [band, blue, red] = [0; 3].map(|_| any_band(draw, grid));
+            IndexBands { band, blue, red, kind: kinds[i % 2] }
+        })
+        .collect()
+}
+
+pub(crate) fn equals_the_cpu_to_the_bit<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    let compare = |host: &Host, rows: &[(usize, f64)], indices: &[IndexBands]| {
+        let grid = &host.grid;
+        let ours = dev.measure_indices(&host.upload(dev), grid, rows, indices).expect("the case is valid");
+        let expected =
+            cpu.measure_indices(&host.upload(&cpu), grid, rows, indices).expect("the case is valid");
+        assert_eq!(ours.bits(dev), expected.bits(&cpu), "{} pixels, {} rows", grid.n_pixels, rows.len());
+        expected.flag_si
+    };
+    let mut draw = Draw::new(41);
+    let mut flags = Vec::new();
+    for n_rows in AWKWARD {
+        for missing in [0.0, 0.05, 0.2] {
+            let grid = Grid { n_pixels: [257, 300, 700][draw.below(3)], ..GRID };
+            let host = Host::gappy(grid, 5, draw.bits(), missing);
+            let rows = any_rows(&mut draw, n_rows, &host);
+            flags.extend(compare(&host, &rows, &awkward_indices(&mut draw, &grid, 3)));
+        }
+        for n_pixels in AWKWARD {
+            let grid = Grid { n_pixels, ..GRID };
+            let host = Host::gappy(grid, 2, draw.bits(), 0.05);
+            let rows = any_rows(&mut draw, 2, &host);
+            flags.extend(compare(&host, &rows, &awkward_indices(&mut draw, &grid, 2)));
+        }
+    }
+    flags.extend(compare(&Host::seeded(GRID, 5, 42), &ROWS, &INDICES));
+    flags.extend(compare(&Host::any_bits(GRID, 5, 43), &ROWS, &INDICES));
+    flags.extend(compare(&Host::extreme(GRID, 45), &EXTREME_ROWS, &INDICES));
+    flags.extend(compare(&Host::missing(GRID, 5), &ROWS, &INDICES));
+    flags.extend(compare(&Host::seeded(Grid::DESI, 5, 44), &ROWS, &INDICES));
+    for flag in [0, flag::OUT_OF_RANGE, flag::COVERAGE, flag::CONTINUUM, flag::PARTIAL] {
+        let n = flags.iter().filter(|&&own| own == flag).count();
+        assert!(n >= 20, "only {n} of {} indices have flag {flag}", flags.len());
+    }
+}
+
+pub(crate) fn sums_round_as_on_the_cpu<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    // 125 pixels and parts of two more in each band.
+    let bands = [IndexBands {
+        band: band(4400.5, 4500.9),
+        blue: band(4200.5, 4300.9),
+        red: band(4600.5, 4700.9),
+        kind: IndexKind::Ratio,
+    }];
+    for seed in 0..8 {
+        let mut host = Host::gappy(GRID, 1, seed, 0.05);
+        host.ivar_sp[1050..1053].fill(1.0);
+        let measure = |host: &Host| {
+            cpu.measure_indices(&host.upload(&cpu), &GRID, &[(0, 0.0)], &bands).expect("the case is valid")
+        };
+        leave_roundings(&mut host, [1050, 1051, 1052], |host| measure(host).value_si[0]);
+        let ours =
+            dev.measure_indices(&host.upload(dev), &GRID, &[(0, 0.0)], &bands).expect("the case is valid");
+        assert_eq!(ours.bits(dev), measure(&host).bits(&cpu), "{seed}");
+    }
+}
 
 pub(crate) fn agrees_with_the_reference<B: Backend>(dev: &B) {
     let host = Host::seeded(GRID, 4, 21);

@@ -3,9 +3,121 @@
 use specmill_kernels::ops::lines::LineBands;
 use specmill_kernels::{Backend, Grid, flag};
 
-use crate::cases::{Draw, narrow};
+use crate::cases::{AWKWARD, Draw, narrow};
 use crate::reference;
-use crate::spectra::{GRID, Host, LINES, ToHost, band, close, normal, waves};
+use crate::spectra::{
+    EXTREME_ROWS, GRID, Host, LINES, ROWS, ToHost, any_band, any_rows, band, close, leave_roundings, normal,
+    waves,
+};
+
+/// Windows and sidebands of awkward widths, apart, touching and overlapping; the sidebands apart from each other.
+fn awkward_lines(draw: &mut Draw, grid: &Grid, n: usize) -> Vec<LineBands> {
+    (0..n)
+        .map(|_| {
+            let window = any_band(draw, grid);
+            let (blue, red) = loop {
+                let (blue, red) = (any_band(draw, grid), any_band(draw, grid));
+                if blue.hi_aa < red.lo_aa {
+                    break (blue, red);
+                }
+            };
+            let wave_aa = window.lo_aa + draw.unit() * (window.hi_aa - window.lo_aa);
+            LineBands { wave_aa, window, blue, red, blended: draw.chance(0.1) }
+        })
+        .collect()
+}
+
+pub(crate) fn equals_the_cpu_to_the_bit<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    let compare = |host: &Host, rows: &[(usize, f64)], lines: &[LineBands]| {
+        let grid = &host.grid;
+        let ours = dev.measure_lines(&host.upload(dev), grid, rows, lines).expect("the case is valid");
+        let expected = cpu.measure_lines(&host.upload(&cpu), grid, rows, lines).expect("the case is valid");
+        assert_eq!(ours.bits(dev), expected.bits(&cpu), "{} pixels, {} rows", grid.n_pixels, rows.len());
+        expected.flag_sl
+    };
+    let mut draw = Draw::new(61);
+    let mut flags = Vec::new();
+    for n_rows in AWKWARD {
+        for missing in [0.0, 0.02, 0.1] {
+            let grid = Grid { n_pixels: [257, 300, 700][draw.below(3)], ..GRID };
+            let host = Host::gappy(grid, 5, draw.bits(), missing);
+            let rows = any_rows(&mut draw, n_rows, &host);
+            flags.extend(compare(&host, &rows, &awkward_lines(&mut draw, &grid, 3)));
+        }
+        for n_pixels in AWKWARD {
+            let grid = Grid { n_pixels, ..GRID };
+            let host = Host::gappy(grid, 2, draw.bits(), 0.05);
+            let rows = any_rows(&mut draw, 2, &host);
+            flags.extend(compare(&host, &rows, &awkward_lines(&mut draw, &grid, 2)));
+        }
+    }
+    flags.extend(compare(&Host::seeded(GRID, 5, 62), &ROWS, &LINES));
+    flags.extend(compare(&Host::any_bits(GRID, 5, 63), &ROWS, &LINES));
+    flags.extend(compare(&Host::extreme(GRID, 66), &EXTREME_ROWS, &LINES));
+    flags.extend(compare(&Host::missing(GRID, 5), &ROWS, &LINES));
+    flags.extend(compare(&Host::seeded(Grid::DESI, 5, 64), &ROWS, &LINES));
+    for flag in [0, flag::OUT_OF_RANGE, flag::COVERAGE, flag::CONTINUUM, flag::BLENDED, flag::PARTIAL] {
+        let n = flags.iter().filter(|&&own| own == flag).count();
+        assert!(n >= 20, "only {n} of {} lines have flag {flag}", flags.len());
+    }
+}
+
+/// A gap at every place of a window and of every length, at its ends and in its middle.
+pub(crate) fn gaps_are_bridged_to_the_bit<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    let grid = Grid { n_pixels: 160, ..GRID };
+    let at = |p: f64| grid.first_aa + p * grid.step_aa;
+    let lines = [LineBands {
+        wave_aa: at(80.0),
+        window: band(at(40.3), at(120.6)),
+        blue: band(at(10.0), at(45.0)),
+        red: band(at(110.2), at(150.0)),
+        blended: false,
+    }];
+    let whole = Host::gappy(grid, 1, 65, 0.0);
+    let mut host = Host { flux_sp: Vec::new(), ivar_sp: Vec::new(), ..whole.clone() };
+    for first in 36..124 {
+        for n in [1, 2, 5, 16] {
+            let mut ivar_p = whole.ivar_sp.clone();
+            ivar_p[first..first + n].fill(0.0);
+            ivar_p[(first * 7) % 160] = 0.0;
+            host.flux_sp.extend(&whole.flux_sp);
+            host.ivar_sp.extend(ivar_p);
+        }
+    }
+    let rows: Vec<(usize, f64)> = (0..host.n_spectra()).map(|s| (s, 0.0)).collect();
+    let ours = dev.measure_lines(&host.upload(dev), &grid, &rows, &lines).expect("the case is valid");
+    let expected = cpu.measure_lines(&host.upload(&cpu), &grid, &rows, &lines).expect("the case is valid");
+    assert_eq!(ours.bits(dev), expected.bits(&cpu));
+    let n = expected.flag_sl.iter().filter(|&&own| own == flag::PARTIAL).count();
+    assert!(n > 200, "only {n} lines were bridged");
+}
+
+pub(crate) fn sums_round_as_on_the_cpu<B: Backend>(dev: &B) {
+    let cpu = crate::devices::judge();
+    // 125 pixels and parts of two more in window and sidebands.
+    let lines = [LineBands {
+        wave_aa: 4440.0,
+        window: band(4400.5, 4500.9),
+        blue: band(4300.3, 4401.2),
+        red: band(4500.1, 4600.7),
+        blended: false,
+    }];
+    for seed in 0..8 {
+        let mut host = Host::gappy(GRID, 1, seed, 0.03);
+        // Shares of a gap of 12 pixels add up to other bits in another order, as those of most gaps do not.
+        host.ivar_sp[1020..1032].fill(0.0);
+        host.ivar_sp[1050..1053].fill(1.0);
+        let measure = |host: &Host| {
+            cpu.measure_lines(&host.upload(&cpu), &GRID, &[(0, 0.0)], &lines).expect("the case is valid")
+        };
+        leave_roundings(&mut host, [1050, 1051, 1052], |host| measure(host).flux_sl[0]);
+        let ours =
+            dev.measure_lines(&host.upload(dev), &GRID, &[(0, 0.0)], &lines).expect("the case is valid");
+        assert_eq!(ours.bits(dev), measure(&host).bits(&cpu), "{seed}");
+    }
+}
 
 pub(crate) fn agrees_with_the_reference<B: Backend>(dev: &B) {
     let host = Host::seeded(GRID, 6, 31);

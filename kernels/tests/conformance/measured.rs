@@ -6,7 +6,7 @@ use specmill_kernels::ops::synthetic::FilterCurve;
 use specmill_kernels::{Backend, Grid};
 
 use crate::cases::Draw;
-use crate::spectra::{BREAKS, GRID, Host, INDICES, LINES, ToHost, band, get};
+use crate::spectra::{BREAKS, EXTREME_ROWS, GRID, Host, INDICES, LINES, ROWS, ToHost, band, get};
 
 /// All outputs of one row by name, and its bits.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,10 +87,6 @@ pub(crate) fn bits<B: Backend>(dev: &B) -> Vec<u32> {
     outputs.iter().flat_map(|row| row.entries.iter().map(|&(_, _, bits)| bits)).collect()
 }
 
-/// (row, z) at which every band is measured somewhere and out of range elsewhere.
-const ROWS: [(usize, f64); 7] =
-    [(0, 0.0), (1, 0.05), (2, 0.1), (3, 0.137_21), (4, 0.4), (0, 0.9), (2, 0.173)];
-
 pub(crate) fn masked_pixel_changes_nothing<B: Backend>(dev: &B) {
     let clean = Host::seeded(GRID, 5, 1);
     let mut dirty = clean.clone();
@@ -144,19 +140,8 @@ pub(crate) fn everything_missing_gives_zero_and_a_flag<B: Backend>(dev: &B) {
 }
 
 pub(crate) fn extreme_numbers_never_give_nan<B: Backend>(dev: &B) {
-    let mut host = Host::seeded(GRID, 4, 6);
-    let n = GRID.n_pixels;
-    for flux in &mut host.flux_sp[..n] {
-        *flux *= 1e37;
-    }
-    for (flux, ivar) in host.flux_sp[n..2 * n].iter_mut().zip(&mut host.ivar_sp[n..2 * n]) {
-        (*flux, *ivar) = (0.0, f32::MIN_POSITIVE * *ivar);
-    }
-    for (flux, ivar) in host.flux_sp[2 * n..3 * n].iter_mut().zip(&mut host.ivar_sp[2 * n..3 * n]) {
-        (*flux, *ivar) = (-*flux, 1e35 * *ivar);
-    }
-    let rows = [(0, 0.1), (1, 0.1), (2, 0.1), (3, 1e6), (3, -0.999_999), (3, 1e300)];
-    for (row, outputs) in rows.iter().zip(measure(dev, &host, &rows)) {
+    let host = Host::extreme(GRID, 6);
+    for (row, outputs) in EXTREME_ROWS.iter().zip(measure(dev, &host, &EXTREME_ROWS)) {
         for (name, float, bits) in outputs.entries {
             assert!(!float || f32::from_bits(bits).is_finite(), "{name} of {row:?}");
         }

@@ -9,7 +9,7 @@ use specmill_kernels::ops::synthetic::Synthetic;
 use specmill_kernels::ops::window_snr::WindowSnr;
 use specmill_kernels::{Backend, Band, Cpu, Element, Grid, SpectraBatch};
 
-use crate::cases::{Draw, narrow};
+use crate::cases::{AWKWARD, Draw, narrow};
 
 /// 3200 pixels from 3600 Å: every band below fits at some redshift.
 pub(crate) const GRID: Grid = Grid { first_aa: 3600.0, step_aa: 0.8, n_pixels: 3200 };
@@ -71,6 +71,14 @@ pub(crate) const LINES: [LineBands; 3] = [
     },
 ];
 
+/// (row, z) at which every band is measured somewhere and out of range elsewhere.
+pub(crate) const ROWS: [(usize, f64); 7] =
+    [(0, 0.0), (1, 0.05), (2, 0.1), (3, 0.137_21), (4, 0.4), (0, 0.9), (2, 0.173)];
+
+/// The same for [`Host::extreme`], and redshifts that leave no band on the grid.
+pub(crate) const EXTREME_ROWS: [(usize, f64); 6] =
+    [(0, 0.1), (1, 0.1), (2, 0.1), (3, 1e6), (3, -0.999_999), (3, 1e300)];
+
 /// Spectra in host memory.
 #[derive(Clone)]
 pub(crate) struct Host {
@@ -112,8 +120,52 @@ impl Host {
         host
     }
 
+    /// Pixels of one level with this share of them missing, in any of the ways of real files.
+    pub(crate) fn gappy(grid: Grid, n_spectra: usize, seed: u64, missing: f64) -> Self {
+        let mut draw = Draw::new(seed);
+        let n = n_spectra * grid.n_pixels;
+        let (flux_sp, ivar_sp) = (0..n)
+            .map(|_| {
+                let (flux, ivar) = (draw.flux() + 8.0, draw.ivar());
+                let ways =
+                    [(flux, 0.0), (f32::NAN, ivar), (f32::INFINITY, ivar), (flux, -ivar), (flux, f32::NAN)];
+                if draw.chance(missing) { ways[draw.below(5)] } else { (flux, ivar) }
+            })
+            .unzip();
+        Self { grid, flux_sp, ivar_sp }
+    }
+
+    /// Seeded spectra of huge, tiny and negative numbers, and one that is neither.
+    pub(crate) fn extreme(grid: Grid, seed: u64) -> Self {
+        let mut host = Host::seeded(grid, 4, seed);
+        let n = grid.n_pixels;
+        for flux in &mut host.flux_sp[..n] {
+            *flux *= 1e37;
+        }
+        for (flux, ivar) in host.flux_sp[n..2 * n].iter_mut().zip(&mut host.ivar_sp[n..2 * n]) {
+            (*flux, *ivar) = (0.0, f32::MIN_POSITIVE * *ivar);
+        }
+        for (flux, ivar) in host.flux_sp[2 * n..3 * n].iter_mut().zip(&mut host.ivar_sp[2 * n..3 * n]) {
+            (*flux, *ivar) = (-*flux, 1e35 * *ivar);
+        }
+        host
+    }
+
+    /// Numbers of any bits at all.
+    pub(crate) fn any_bits(grid: Grid, n_spectra: usize, seed: u64) -> Self {
+        let mut draw = Draw::new(seed);
+        let mut any = || (0..n_spectra * grid.n_pixels).map(|_| f32::from_bits(draw.word())).collect();
+        Self { grid, flux_sp: any(), ivar_sp: any() }
+    }
+
+    /// No good pixel.
+    pub(crate) fn missing(grid: Grid, n_spectra: usize) -> Self {
+        let n = n_spectra * grid.n_pixels;
+        Self { grid, flux_sp: vec![f32::NAN; n], ivar_sp: vec![0.0; n] }
+    }
+
     pub(crate) fn n_spectra(&self) -> usize {
-        self.flux_sp.len() / self.grid.n_pixels
+        self.flux_sp.len() / self.grid.n_pixels.max(1)
     }
 
     pub(crate) fn upload<B: Backend>(&self, dev: &B) -> SpectraBatch<B> {
@@ -140,6 +192,44 @@ pub(crate) fn waves(grid: &Grid) -> impl Iterator<Item = f64> + use<> {
     (0..grid.n_pixels).map(move |p| grid.first_aa + p as f64 * grid.step_aa)
 }
 
+/// A band of an awkward number of pixels (less than one, a warp, just over a warp …), in half the draws of whole
+/// pixels, that may leave the grid by a few.
+pub(crate) fn any_band(draw: &mut Draw, grid: &Grid) -> Band {
+    let pixels = AWKWARD[draw.below(AWKWARD.len())] as f64;
+    let (first, pixels) = if draw.chance(0.5) {
+        ((draw.unit() * (grid.n_pixels as f64 - pixels)).round() - 1.0, pixels.max(1.0))
+    } else {
+        (draw.unit() * (grid.n_pixels as f64 + 4.0 - pixels) - 2.0, pixels + 0.01 + draw.unit())
+    };
+    let edge_aa = |x: f64| grid.first_aa + (x - 0.5) * grid.step_aa;
+    band(edge_aa(first), edge_aa(first + pixels))
+}
+
+/// Some rows of a batch in no order, at redshifts at and near 0; none where there are no spectra.
+pub(crate) fn any_rows(draw: &mut Draw, n_rows: usize, host: &Host) -> Vec<(usize, f64)> {
+    let (zs, n_spectra) = ([0.0, 1e-3, 0.004_3, -0.002, 0.02], host.n_spectra());
+    let n_rows = if n_spectra == 0 { 0 } else { n_rows };
+    (0..n_rows).map(|_| (draw.below(n_spectra), zs[draw.below(zs.len())])).collect()
+}
+
+/// Changes three pixels of the first spectrum until a value that is linear in their fluxes all but vanishes.
+///
+/// What is left of it is the rounding of sums in f64, so that it shows in what order they were added; other
+/// results of sums in f64 seldom do once they are stored in f32.
+pub(crate) fn leave_roundings(host: &mut Host, pixels: [usize; 3], value: impl Fn(&Host) -> f32) {
+    pixels.iter().for_each(|&p| host.flux_sp[p] = 0.0);
+    let before = value(host);
+    // Each pixel takes away what the roundings of the one before to f32 have left.
+    for p in pixels {
+        let without = f64::from(value(host));
+        host.flux_sp[p] = 1.0;
+        let slope = f64::from(value(host)) - without;
+        host.flux_sp[p] = narrow(-without / slope);
+    }
+    let left = value(host);
+    assert!(left.abs() < 1e-12 * before.abs(), "{before} became {left}");
+}
+
 /// |a − b| ≤ tolerance · max(|a|, |b|).
 pub(crate) fn close(a: f64, b: f64, tolerance: f64) -> bool {
     (a - b).abs() <= tolerance * a.abs().max(b.abs())
@@ -161,6 +251,35 @@ pub(crate) trait ToHost<B: Backend> {
     type Host;
     /// Copies them.
     fn to_host(&self, dev: &B) -> Self::Host;
+    /// The bits of every array, for comparisons that must be exact.
+    fn bits(&self, dev: &B) -> Vec<Vec<u32>>;
+}
+
+/// Numbers whose bits fit 32.
+trait Bits: Element {
+    fn bits(self) -> u32;
+}
+
+impl Bits for f32 {
+    fn bits(self) -> u32 {
+        self.to_bits()
+    }
+}
+
+impl Bits for u8 {
+    fn bits(self) -> u32 {
+        self.into()
+    }
+}
+
+impl Bits for u32 {
+    fn bits(self) -> u32 {
+        self
+    }
+}
+
+fn bits_of<B: Backend, T: Bits>(dev: &B, array: &B::Array<T>) -> Vec<u32> {
+    get(dev, array).into_iter().map(Bits::bits).collect()
 }
 
 macro_rules! to_host {
@@ -169,6 +288,9 @@ macro_rules! to_host {
             type Host = $results<Cpu>;
             fn to_host(&self, dev: &B) -> $results<Cpu> {
                 $results { $($array: get(dev, &self.$array),)* $($($number: self.$number,)*)? }
+            }
+            fn bits(&self, dev: &B) -> Vec<Vec<u32>> {
+                vec![$(bits_of(dev, &self.$array)),*]
             }
         }
     )*};

@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::{BreakBands, Breaks, END_TOLERANCE, MIN_GOOD, PAD_AA};
-use crate::band::{Frame, Row, Span, check_bands, check_rows, clamp_to_pixel, flag, span_sums, stored};
+use super::{BreakBands, Breaks, MIN_GOOD, PAD_AA, check_request};
+use crate::band::{Frame, Row, Span, clamp_to_pixel, flag, span_sums, stored};
+use crate::constants::BREAK_END_TOLERANCE;
 use crate::lanes::fold_many_f64;
 use crate::simd::simd_fn;
 use crate::{Band, Cpu, Grid, KernelError, SpectraBatch};
@@ -53,8 +54,7 @@ pub(crate) fn measure_breaks(
     breaks: &[BreakBands],
 ) -> Result<Breaks<Cpu>, KernelError> {
     let lengths = [("flux_sp", observed.flux_sp.len()), ("ivar_sp", observed.ivar_sp.len())];
-    check_rows("measure_breaks", (observed.n_spectra, observed.n_pixels), lengths, grid, rows)?;
-    check_bands("measure_breaks", breaks.iter().flat_map(|b| [b.blue, b.red]))?;
+    check_request((observed.n_spectra, observed.n_pixels), lengths, grid, rows, breaks)?;
 
     let mut ratios_si = vec![[Ratio::default(); 2]; rows.len() * breaks.len()];
     if !ratios_si.is_empty() {
@@ -207,9 +207,9 @@ impl Points {
             let x = p as f64 + 0.5;
             let fnu_per_flux = wave2(grid, x);
             let point = (x, flux * fnu_per_flux, ivar / (fnu_per_flux * fnu_per_flux));
-            if point.0 <= span.lo + END_TOLERANCE {
+            if point.0 <= span.lo + BREAK_END_TOLERANCE {
                 before = Some(point);
-            } else if point.0 < span.hi - END_TOLERANCE {
+            } else if point.0 < span.hi - BREAK_END_TOLERANCE {
                 self.push(point);
             } else {
                 after = after.or(Some(point));

@@ -32,17 +32,16 @@
 pub(crate) mod cpu;
 pub(crate) mod cuda;
 
-use crate::{Backend, Band};
+use crate::band::{check_bands, check_rows};
+use crate::{Backend, Band, Grid, KernelError, constants};
 
 /// Rest-frame padding of a band within which pixels count for coverage and for its ends, Å.
-pub const PAD_AA: f64 = 2.0;
+pub const PAD_AA: f64 = constants::BREAK_PAD_AA;
 
 /// Least share of good pixels in a padded band.
-pub const MIN_GOOD: f64 = 0.9;
+pub const MIN_GOOD: f64 = constants::BREAK_MIN_GOOD;
 
-/// Pixels nearer to a band's end than this count as lying on it, pixels (their difference would
-/// divide by nearly zero).
-pub(crate) const END_TOLERANCE: f64 = 1e-6;
+const OPERATION: &str = "measure_breaks";
 
 /// The two bands of a break, rest frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,4 +66,16 @@ pub struct Breaks<B: Backend> {
     pub weighted_ivar_si: B::Array<f32>,
     /// [`flag`](crate::flag) bits of the weighted ratio.
     pub weighted_flag_si: B::Array<u8>,
+}
+
+/// Refuses arrays, rows or bands that the operation cannot take.
+pub(crate) fn check_request(
+    shape: (usize, usize),
+    lengths: [(&'static str, usize); 2],
+    grid: &Grid,
+    rows: &[(usize, f64)],
+    breaks: &[BreakBands],
+) -> Result<(), KernelError> {
+    check_rows(OPERATION, shape, lengths, grid, rows)?;
+    check_bands(OPERATION, breaks.iter().flat_map(|b| [b.blue, b.red]))
 }

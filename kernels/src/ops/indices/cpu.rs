@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{IndexBands, IndexKind, Indices, MIN_GOOD};
-use crate::band::{Frame, Row, Span, check_bands, check_rows, flag, rounded, shared_sum, span_sums, stored};
+use super::{IndexBands, IndexKind, Indices, MIN_GOOD, check_request};
+use crate::band::{Frame, Row, Span, flag, rounded, shared_sum, span_sums, stored};
 use crate::simd::simd_fn;
 use crate::{Cpu, Grid, KernelError, SpectraBatch};
 
@@ -25,8 +25,7 @@ pub(crate) fn measure_indices(
     indices: &[IndexBands],
 ) -> Result<Indices<Cpu>, KernelError> {
     let lengths = [("flux_sp", observed.flux_sp.len()), ("ivar_sp", observed.ivar_sp.len())];
-    check_rows("measure_indices", (observed.n_spectra, observed.n_pixels), lengths, grid, rows)?;
-    check_bands("measure_indices", indices.iter().flat_map(|i| [i.band, i.blue, i.red]))?;
+    check_request((observed.n_spectra, observed.n_pixels), lengths, grid, rows, indices)?;
 
     let mut values_si = vec![Index::default(); rows.len() * indices.len()];
     if !values_si.is_empty() {

@@ -30,10 +30,13 @@
 pub(crate) mod cpu;
 pub(crate) mod cuda;
 
-use crate::{Backend, Band};
+use crate::band::{check_bands, check_rows};
+use crate::{Backend, Band, Grid, KernelError, constants};
 
 /// Least share of each band's width that good pixels must cover.
-pub const MIN_GOOD: f64 = 0.8;
+pub const MIN_GOOD: f64 = constants::INDEX_MIN_GOOD;
+
+const OPERATION: &str = "measure_indices";
 
 /// What an index is expressed as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,4 +70,16 @@ pub struct Indices<B: Backend> {
     pub good_fraction_si: B::Array<f32>,
     /// [`flag`](crate::flag) bits.
     pub flag_si: B::Array<u8>,
+}
+
+/// Refuses arrays, rows or bands that the operation cannot take.
+pub(crate) fn check_request(
+    shape: (usize, usize),
+    lengths: [(&'static str, usize); 2],
+    grid: &Grid,
+    rows: &[(usize, f64)],
+    indices: &[IndexBands],
+) -> Result<(), KernelError> {
+    check_rows(OPERATION, shape, lengths, grid, rows)?;
+    check_bands(OPERATION, indices.iter().flat_map(|i| [i.band, i.blue, i.red]))
 }

@@ -2,10 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{LineBands, Lines, MIN_GOOD_SIDEBAND, MIN_GOOD_WINDOW};
-use crate::band::{
-    Frame, Row, Span, check_bands, check_rows, flag, rounded, shared_sum, span_sums, span_sums_with, stored,
-};
+use super::{LineBands, Lines, MIN_GOOD_SIDEBAND, MIN_GOOD_WINDOW, check_request};
+use crate::band::{Frame, Row, Span, flag, rounded, shared_sum, span_sums, span_sums_with, stored};
 use crate::simd::simd_fn;
 use crate::{Cpu, Grid, KernelError, SpectraBatch};
 
@@ -67,12 +65,7 @@ pub(crate) fn measure_lines(
     lines: &[LineBands],
 ) -> Result<Lines<Cpu>, KernelError> {
     let lengths = [("flux_sp", observed.flux_sp.len()), ("ivar_sp", observed.ivar_sp.len())];
-    check_rows("measure_lines", (observed.n_spectra, observed.n_pixels), lengths, grid, rows)?;
-    check_bands("measure_lines", lines.iter().flat_map(|l| [l.window, l.blue, l.red]))?;
-    if let Some(line) = lines.iter().find(|line| line.blue.hi_aa >= line.red.lo_aa) {
-        let what = format!("sidebands of the line at {} Å overlap", line.wave_aa);
-        return Err(KernelError::Domain { operation: "measure_lines", what });
-    }
+    check_request((observed.n_spectra, observed.n_pixels), lengths, grid, rows, lines)?;
 
     let mut values_sl = vec![Line::default(); rows.len() * lines.len()];
     if !values_sl.is_empty() {

@@ -38,13 +38,16 @@
 pub(crate) mod cpu;
 pub(crate) mod cuda;
 
-use crate::{Backend, Band};
+use crate::band::{check_bands, check_rows};
+use crate::{Backend, Band, Grid, KernelError, constants};
 
 /// Least share of the window's width that good pixels must cover.
-pub const MIN_GOOD_WINDOW: f64 = 0.8;
+pub const MIN_GOOD_WINDOW: f64 = constants::LINE_MIN_GOOD_WINDOW;
 
 /// Least share of each sideband's width that good pixels must cover.
-pub const MIN_GOOD_SIDEBAND: f64 = 0.5;
+pub const MIN_GOOD_SIDEBAND: f64 = constants::LINE_MIN_GOOD_SIDEBAND;
+
+const OPERATION: &str = "measure_lines";
 
 /// The bands of a line, rest frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,4 +82,21 @@ pub struct Lines<B: Backend> {
     pub good_fraction_sl: B::Array<f32>,
     /// [`flag`](crate::flag) bits.
     pub flag_sl: B::Array<u8>,
+}
+
+/// Refuses arrays, rows or bands that the operation cannot take.
+pub(crate) fn check_request(
+    shape: (usize, usize),
+    lengths: [(&'static str, usize); 2],
+    grid: &Grid,
+    rows: &[(usize, f64)],
+    lines: &[LineBands],
+) -> Result<(), KernelError> {
+    check_rows(OPERATION, shape, lengths, grid, rows)?;
+    check_bands(OPERATION, lines.iter().flat_map(|l| [l.window, l.blue, l.red]))?;
+    if let Some(line) = lines.iter().find(|line| line.blue.hi_aa >= line.red.lo_aa) {
+        let what = format!("sidebands of the line at {} Å overlap", line.wave_aa);
+        return Err(KernelError::Domain { operation: OPERATION, what });
+    }
+    Ok(())
 }

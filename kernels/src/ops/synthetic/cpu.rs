@@ -2,10 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::{FLUX_PER_NANOMAGGY, FilterCurve, MIN_COVERAGE, Synthetic};
-use crate::band::{Row, Span, check_rows, flag, rounded, span_sums_with, stored};
+use super::{FilterCurve, MIN_COVERAGE, Synthetic, check_request};
+use crate::band::{Row, Span, flag, rounded, span_sums_with, stored};
+use crate::constants::FLUX_PER_NANOMAGGY;
 use crate::simd::simd_fn;
-use crate::{Cpu, Grid, KernelError, SpectraBatch};
+use crate::{Cpu, KernelError, SpectraBatch};
 
 /// One synthetic flux as it is stored.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,18 +24,9 @@ pub(crate) fn synthetic_fluxes(
     rows: &[usize],
     curves: &[FilterCurve],
 ) -> Result<Synthetic<Cpu>, KernelError> {
-    let operation = "synthetic_fluxes";
     let n = observed.n_pixels;
-    let grid = Grid { n_pixels: n, ..Grid::DESI };
     let lengths = [("flux_sp", observed.flux_sp.len()), ("ivar_sp", observed.ivar_sp.len())];
-    let at_rest: Vec<(usize, f64)> = rows.iter().map(|&s| (s, 0.0)).collect();
-    check_rows(operation, (observed.n_spectra, n), lengths, &grid, &at_rest)?;
-    for curve in curves {
-        let (expected, actual) = (n, curve.n_pixels);
-        if actual != expected {
-            return Err(KernelError::Shape { operation, array: "curve", axes: "p", expected, actual });
-        }
-    }
+    check_request((observed.n_spectra, n), lengths, rows, curves)?;
 
     let mut values_sf = vec![Flux::default(); rows.len() * curves.len()];
     if !values_sf.is_empty() {

@@ -20,14 +20,14 @@
 pub(crate) mod cpu;
 pub(crate) mod cuda;
 
-use crate::{Backend, Grid, KernelError};
+use crate::band::check_rows;
+use crate::error::check_len;
+use crate::{Backend, Grid, KernelError, constants};
 
 /// Least share of a curve's weight on good pixels (a z band that ends at 9824 Å has 0.9).
-pub const MIN_COVERAGE: f64 = 0.8;
+pub const MIN_COVERAGE: f64 = constants::CURVE_MIN_COVERAGE;
 
-/// c Σ T/λ in units where flux comes out in nanomaggies: c [Å s⁻¹] · 3631e-32 [erg s⁻¹ cm⁻² Hz⁻¹ per
-/// nanomaggy] / 1e-17 [flux unit].
-pub(crate) const FLUX_PER_NANOMAGGY: f64 = 2.997_924_58e18 * 3631e-32 / 1e-17;
+const OPERATION: &str = "synthetic_fluxes";
 
 /// A filter curve on the pixels of a grid.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,13 +56,26 @@ pub struct Synthetic<B: Backend> {
     pub flag_sf: B::Array<u8>,
 }
 
+/// Refuses arrays, rows or curves that the operation cannot take.
+pub(crate) fn check_request(
+    (n_spectra, n_pixels): (usize, usize),
+    lengths: [(&'static str, usize); 2],
+    rows: &[usize],
+    curves: &[FilterCurve],
+) -> Result<(), KernelError> {
+    let grid = Grid { n_pixels, ..Grid::DESI };
+    let at_rest: Vec<(usize, f64)> = rows.iter().map(|&s| (s, 0.0)).collect();
+    check_rows(OPERATION, (n_spectra, n_pixels), lengths, &grid, &at_rest)?;
+    curves.iter().try_for_each(|curve| check_len(OPERATION, "curve", "p", n_pixels, curve.n_pixels))
+}
+
 impl FilterCurve {
     /// The curve given by samples (linear between, 0 outside) at the grid's pixel centres, and at
     /// the same spacing beyond the grid's ends.
     ///
     /// # Errors
     /// [`KernelError::Domain`] where there are fewer than two samples, wavelengths do not increase,
-    /// a number is not finite, or a response is negative or zero throughout.
+    /// a number is not finite, a response is negative or zero throughout, or there is none at a pixel's centre.
     pub fn on_grid(grid: &Grid, wave_aa: &[f64], response: &[f64]) -> Result<Self, KernelError> {
         let operation = "FilterCurve::on_grid";
         let domain = |what: String| Err(KernelError::Domain { operation, what });
@@ -99,6 +112,9 @@ impl FilterCurve {
                 curve.photon_p.push(t / wave);
                 curve.first_pixel = curve.first_pixel.min(crate::band::clamp_to_pixel(pixel, grid));
             }
+        }
+        if !(curve.total_photon > 0.0 && curve.total_photon.is_finite()) {
+            return domain(format!("responses at the pixels' centres that add up to {}", curve.total_photon));
         }
         Ok(curve)
     }
