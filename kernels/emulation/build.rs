@@ -15,8 +15,16 @@ mod source;
 type Failure = Box<dyn std::error::Error>;
 
 /// What nvcc's flags mean to a C++ compiler: IEEE operations, none of them contracted.
-const FLAGS: [&str; 8] =
-    ["-std=c++17", "-shared", "-fPIC", "-g1", "-ffp-contract=off", "-fno-fast-math", "-Wall", "-Wno-unknown-pragmas"];
+const FLAGS: [&str; 8] = [
+    "-std=c++17",
+    "-shared",
+    "-fPIC",
+    "-g1",
+    "-ffp-contract=off",
+    "-fno-fast-math",
+    "-Wall",
+    "-Wno-unknown-pragmas",
+];
 
 fn main() -> Result<(), Failure> {
     let home = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);

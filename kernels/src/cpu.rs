@@ -22,7 +22,9 @@ use crate::ops::synthetic::{self, FilterCurve, Synthetic};
 use crate::ops::update_basis::{self, BasisUpdate};
 use crate::ops::window_snr::{self, WindowSnr};
 use crate::simd::Simd;
-use crate::{ArmSpectra, Backend, Band, DeviceInfo, Element, Grid, KernelError, MemoryInfo, SpectraBatch, Weighted};
+use crate::{
+    ArmSpectra, Backend, Band, DeviceInfo, Element, Grid, KernelError, MemoryInfo, SpectraBatch, Weighted,
+};
 
 /// The CPU as a device; a spectrum is computed by one thread, so their number changes no bit.
 #[derive(Debug)]

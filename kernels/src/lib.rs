@@ -7,7 +7,10 @@
 mod backend;
 mod band;
 mod cholesky;
-#[expect(dead_code, reason = "the definitions for kernels are for the build scripts, which include this file")]
+#[expect(
+    dead_code,
+    reason = "the definitions for kernels are for the build scripts, which include this file"
+)]
 mod constants;
 mod cpu;
 pub mod cuda;

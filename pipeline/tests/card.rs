@@ -61,7 +61,11 @@ fn a_card_with_little_memory_gets_smaller_batches_and_leaves_the_same_bytes() {
     let words = ["run", "--device", "cuda:0", "--batch-rows", "12"];
     let outcome = on_card(card.command(&words), &[("EMULATED_CARD_BYTES", "1800000")]);
     assert_eq!(digests_of(&card, &outcome), expected);
-    assert!(outcome.stderr.contains("the device has no room for 12 rows at a time: now 6"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("the device has no room for 12 rows at a time: now 6"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]

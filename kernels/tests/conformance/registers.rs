@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use specmill_kernels::cuda::{REGISTERS, REGISTERS_HEAD, embedded_targets, kernel_names};
 
-use crate::devices::setting;
+use crate::devices::{setting, skipped};
 
 const COMMITTED: &str = include_str!("../../registers.txt");
 
@@ -25,7 +25,7 @@ fn no_kernel_costs_more_than_the_table_says() {
     if REGISTERS.is_empty() {
         let required = setting("SPECMILL_REQUIRE_KERNELS").is_some_and(|value| value == "1");
         assert!(!required, "no kernel was compiled, though there is a compiler");
-        println!("SKIPPED: this build has no compiled kernels");
+        skipped("this build has no compiled kernels");
         return;
     }
     let committed = rows(COMMITTED.strip_prefix(REGISTERS_HEAD).expect("the table has its head"));

@@ -170,7 +170,8 @@ fn embed_file<B: Backend>(
         seconds.read += lap();
         shop.batches.in_pieces(0..spectra.len(), |rows| -> Result<()> {
             let mut own = None;
-            let spectra = if rows.len() == spectra.len() { &mut spectra } else { own.insert(spectra.rows(rows)) };
+            let spectra =
+                if rows.len() == spectra.len() { &mut spectra } else { own.insert(spectra.rows(rows)) };
             let embedded = ready.model.embed(shop.dev, spectra)?;
             seconds.compute += lap();
             let batch = Verdicts::new(&embedded, n_pixels, &plan.run_file.embed);

@@ -6,10 +6,7 @@ use super::{PixelCounts, check_shapes};
 use crate::simd::simd_fn;
 use crate::{Cpu, KernelError, SpectraBatch};
 
-pub(crate) fn count_pixels(
-    dev: &Cpu,
-    spectra: &SpectraBatch<Cpu>,
-) -> Result<PixelCounts<Cpu>, KernelError> {
+pub(crate) fn count_pixels(dev: &Cpu, spectra: &SpectraBatch<Cpu>) -> Result<PixelCounts<Cpu>, KernelError> {
     let (n_spectra, n_pixels) = (spectra.n_spectra, spectra.n_pixels);
     check_shapes((n_spectra, n_pixels), spectra.ivar_sp.len(), spectra.mask_sp.len())?;
     let mut counts_s = vec![[0; 2]; n_spectra];

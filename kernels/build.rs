@@ -2,6 +2,7 @@
 //!
 //! The compiler is the library named by `SPECMILL_NVRTC`, else the one that `scripts/setup.sh` brings to
 //! `.cache/nvrtc`. Without one the crate builds all the same, with the kernels' text alone.
+
 #![expect(clippy::disallowed_methods, reason = "the environment is how cargo speaks to a build script")]
 
 use std::fmt::Write as _;
@@ -9,11 +10,13 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-#[path = "../src/constants.rs"]
+#[path = "src/constants.rs"]
 mod constants;
-#[path = "../src/cuda/nvrtc.rs"]
+#[path = "src/cuda/nvrtc.rs"]
 mod nvrtc;
+#[path = "build/registers.rs"]
 mod registers;
+#[path = "build/source.rs"]
 mod source;
 
 /// Cubins for the cards of production, test and measurement; PTX for every other one.
@@ -25,7 +28,7 @@ fn main() -> Result<(), Failure> {
     let home = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     println!("cargo:rerun-if-env-changed=SPECMILL_NVRTC");
-    for input in ["src/constants.rs", "src/cuda", "src/ops", "build"] {
+    for input in ["src/constants.rs", "src/cuda", "src/ops", "build", "build.rs"] {
         println!("cargo:rerun-if-changed={input}");
     }
     let text = source::flatten(&home.join("src"), &constants::defines())?;
