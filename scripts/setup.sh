@@ -143,17 +143,19 @@ find_nvrtc() {
         python3 -m zipfile -e "$aside"/*.whl "$aside/wheel"; then
         rm -rf "$place"
         mv "$aside/wheel" "$place"
+        # Where the kernels were built without it, they are built again.
+        touch kernels/build.rs
     else
         say "NVRTC could not be installed: built for the CPU alone; for kernels, set SPECMILL_NVRTC to a libnvrtc.so"
     fi
     rm -rf "$aside"
 }
 
-if ! command -v cc >/dev/null 2>&1; then
+if ! command -v cc >/dev/null 2>&1 && ! apt_install gcc libc6-dev; then
     say "a C compiler (cc) is needed: install gcc"
     exit 1
 fi
-if ! command -v "${CXX:-g++}" >/dev/null 2>&1 && ! apt_install g++; then
+if [ -z "${CXX:-}" ] && ! command -v g++ >/dev/null 2>&1 && ! apt_install g++; then
     say "a C++ compiler is needed for the tests of the kernels: install g++, or set CXX"
 fi
 find_cmake

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs on a machine with an NVIDIA driver and nothing else, from the folder that `make gpu-check` fills: that the
 # card gives the CPU's bits, in every operation and in a whole run, and how fast. Without a card the CPU's half
-# runs, and every line that needs one says so.
+# runs, and every line that needs one says so. The machine's C library must be as new as the one that built this.
 #
 # usage: check.sh [FOLDER FOR THE REPORT]
 set -uo pipefail
@@ -13,7 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
 
-say() { printf '%s\n' "$*" | tee -a "$report"; }
+say() { printf '%s\n' "$@" | tee -a "$report"; }
 # Runs a command, keeps its output as a log, and puts the last lines of it into the report.
 step() {
     local name=$1 lines=$2
@@ -32,14 +32,18 @@ step() {
 : >"$report"
 say "# GPU check" "" "$("$here/specmill" --version), $(uname -srm), $(nproc) cores"
 say "$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2- | xargs)"
+listed=
 if nvidia-smi --query-gpu=name,driver_version,memory.total,compute_cap --format=csv,noheader >"$work/card" 2>/dev/null; then
+    listed=1
     say "$(cat "$work/card")"
 fi
-if "$here/specmill" doctor --device cuda:0 >"$work/doctor" 2>&1; then
-    device=cuda:0
-else
+# Whatever else is wrong with a card, it is one: only code 4 says that there is none to be had.
+device=cuda:0
+"$here/specmill" doctor --device cuda:0 >"$work/doctor" 2>&1
+if [ $? = 4 ]; then
     device=
     say "" "No card: $(grep -m1 '^error' "$work/doctor"). The CPU's half follows."
+    [ -z "$listed" ] || { say "FAILED: nvidia-smi lists a card that cannot be had."; failed=1; }
 fi
 
 step doctor 60 "$here/specmill" doctor --device "${device:-cpu}"
@@ -55,10 +59,11 @@ cat >"$work/run.toml" <<END
 [input]
 root = "$work/sim"
 END
-digests() { (cd "$1" && find . -name '*.parquet' -o -name card.toml | sort | xargs sha256sum); }
+digests() { (cd "$1" && find . -name '*.parquet' -o -name card.toml | sort | xargs -r sha256sum); }
 run_on() { "$here/specmill" run "$work/run.toml" --device "$1" --out "$work/$2"; }
 step run-cpu 24 run_on cpu cpu
 digests "$work/cpu" >"$out/sha256-cpu.txt"
+[ -s "$out/sha256-cpu.txt" ] || { say "FAILED: the run left no files."; failed=1; }
 if [ -n "$device" ]; then
     step run-cuda 24 run_on "$device" cuda
     digests "$work/cuda" >"$out/sha256-cuda.txt"

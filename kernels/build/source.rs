@@ -51,7 +51,9 @@ pub(crate) fn entries(text: &str) -> Vec<(&str, &str)> {
         if let Some(name) = line.strip_prefix("namespace ") {
             operation = name.trim_end_matches(" {");
         } else if let Some((_, rest)) = line.split_once("extern \"C\" __global__ void ") {
-            found.extend(rest.split('(').next().map(|name| (operation, name)));
+            let bounds = rest.strip_prefix("__launch_bounds__(").and_then(|rest| rest.split_once(") "));
+            let declared = bounds.map_or(rest, |(_, declared)| declared);
+            found.extend(declared.split('(').next().map(|name| (operation, name)));
         }
     }
     found

@@ -78,6 +78,8 @@ constants! {
     NEIGHBOR_BUFFER: u32 = 128;
     /// Threads of a block where a kernel has no reason for another number.
     THREADS: u32 = 256;
+    /// Threads of a block where a kernel gains by many that wait for each other.
+    MANY_THREADS: u32 = 512;
     /// Measured values: some band is not wholly on the grid.
     FLAG_OUT_OF_RANGE: u8 = 1;
     /// Measured values: too few good pixels.

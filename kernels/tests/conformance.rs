@@ -18,6 +18,8 @@ mod breaks;
 mod combine_arms;
 #[path = "conformance/continuum.rs"]
 mod continuum;
+#[path = "conformance/driver.rs"]
+mod driver;
 #[path = "conformance/empca.rs"]
 mod empca;
 #[path = "conformance/extinction.rs"]
@@ -50,6 +52,8 @@ mod self_test;
 mod spectra;
 #[path = "conformance/synthetic.rs"]
 mod synthetic;
+#[path = "conformance/threads.rs"]
+mod threads;
 #[path = "conformance/update_basis.rs"]
 mod update_basis;
 #[path = "conformance/window_snr.rs"]
@@ -84,6 +88,9 @@ macro_rules! on_device {
 }
 
 properties! {
+    threads:
+        threads_share_a_device,
+        arrays_of_any_length_come_back;
     combine_arms:
         equals_the_cpu_to_the_bit,
         agrees_with_the_reference,

@@ -172,7 +172,10 @@ impl Error {
             | Self::NoInventory { .. }
             | Self::Model { .. }
             | Self::Inventory(_) => Exit::BadPlan,
-            Self::Kernel(KernelError::DeviceUnavailable { .. }) => Exit::DeviceUnavailable,
+            // Another device may do what this one no longer does.
+            Self::Kernel(KernelError::DeviceUnavailable { .. } | KernelError::Device { .. }) => {
+                Exit::DeviceUnavailable
+            }
             Self::Kernel(_)
             | Self::SelfTest { .. }
             | Self::Fits(_)
@@ -202,6 +205,9 @@ impl Error {
             Self::Kernel(KernelError::DeviceUnavailable { .. }) => {
                 Some("use `--device cpu`, or `--device auto` to fall back by itself")
             }
+            Self::Kernel(KernelError::Device { .. }) => Some(
+                "`specmill doctor` tests the device; the same command elsewhere goes on where this one ended",
+            ),
             Self::Kernel(KernelError::OutOfMemory { .. }) => {
                 Some("use a card with more memory, or `--device cpu`, which gives the same bytes")
             }

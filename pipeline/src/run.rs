@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::Instant;
 
-use specmill_kernels::{Backend, Opened};
+use specmill_kernels::{Backend, Device, Opened};
 
 use crate::cli::{Cli, Command, RunArgs};
 use crate::config::Environment;
@@ -89,11 +89,11 @@ fn status(args: &RunArgs) -> Result<Exit> {
 /// The one executor: every stage of a run file, on one machine or in a pod.
 pub(crate) fn execute(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     let plan = Plan::read(&args.run_file, &args.overrides())?;
-    let (opened, fallback) =
-        plan.device.open(plan.run_file.resources.threads, &KernelCache::of(environment))?;
-    // Inventory and loading compute nothing.
+    // Inventory and loading compute nothing: they need no card.
     let computes = plan.stages.iter().any(|stage| !matches!(stage, Stage::Inventory | Stage::Load));
-    if let Some(reason) = fallback.filter(|_| computes) {
+    let device = if computes { plan.device } else { Device::Cpu };
+    let (opened, fallback) = device.open(plan.run_file.resources.threads, &KernelCache::of(environment))?;
+    if let Some(reason) = fallback {
         tracing::warn!("computing on the CPU: {reason}");
     }
     if plan.stages.contains(&Stage::Load) {

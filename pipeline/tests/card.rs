@@ -11,10 +11,13 @@ use specmill::stage::Stage;
 use crate::embedding::small;
 use crate::run_folder::{Outcome, Release, RunFolder, files_below};
 
-/// Twelve targets in two units: the emulation takes thousands of times longer than a card.
+/// Targets in many small units: the emulation takes thousands of times longer than a card.
 fn release() -> Release {
-    Release::simulate(12, 6)
+    Release::simulate(24, 3)
 }
+
+/// Units of [`release`].
+const UNITS: usize = 8;
 
 /// A command on the emulated card.
 fn on_card(mut command: Command, settings: &[(&str, &str)]) -> Outcome {
@@ -39,7 +42,9 @@ fn a_whole_run_on_a_card_leaves_the_cpu_s_bytes() {
     let expected = digests_of(&cpu, &cpu.call(&["run"]));
     assert!(expected.keys().any(|name| name.starts_with("neighbors/")), "{:?}", expected.keys());
 
-    let card = small(release.root());
+    let mut card = small(release.root());
+    // Three lanes, on as many streams.
+    card.set("resources.threads", "6");
     // `auto` takes the card, and has nothing to warn of.
     let outcome = on_card(card.command(&["run", "--device", "auto"]), &[]);
     assert_eq!(digests_of(&card, &outcome), expected);
@@ -53,29 +58,47 @@ fn a_whole_run_on_a_card_leaves_the_cpu_s_bytes() {
 
 #[test]
 fn a_card_with_little_memory_gets_smaller_batches_and_leaves_the_same_bytes() {
-    let release = Release::simulate(12, 12);
+    let release = Release::simulate(40, 40);
     let cpu = RunFolder::over(release.root());
     let expected = digests_of(&cpu, &cpu.call(&["run"]));
     let card = RunFolder::over(release.root());
-    // Room for a few targets: twelve take 95 kB each as read, and several times that with what is made of them.
-    let words = ["run", "--device", "cuda:0", "--batch-rows", "12"];
-    let outcome = on_card(card.command(&words), &[("EMULATED_CARD_BYTES", "1800000")]);
+    // Room for some targets: each takes 95 kB as read, and several times that with what is made of it.
+    let words = ["run", "--device", "cuda:0", "--batch-rows", "40"];
+    let outcome = on_card(card.command(&words), &[("EMULATED_CARD_BYTES", "7000000")]);
     assert_eq!(digests_of(&card, &outcome), expected);
     assert!(
-        outcome.stderr.contains("the device has no room for 12 rows at a time: now 6"),
+        outcome.stderr.contains("the device has no room for 40 rows at a time: now 20"),
         "{}",
         outcome.stderr
     );
 }
 
 #[test]
-fn a_kernel_that_fails_fails_its_units_with_the_reason_and_ends_with_3() {
+fn a_kernel_that_is_refused_fails_its_units_with_the_reason_and_ends_with_3() {
+    let release = release();
+    let card = RunFolder::over(release.root());
+    let words = ["run", "--device", "cuda:0"];
+    let outcome = on_card(card.command(&words), &[("EMULATED_CARD_REFUSES", "combine_arms_f32")]);
+    assert_eq!(outcome.code, 3, "{}{}", outcome.stdout, outcome.stderr);
+    assert_eq!(card.accounts_of(Stage::Extract).len(), UNITS);
+    for account in card.accounts_of(Stage::Extract) {
+        assert_eq!(account.state, State::Failed);
+        let reason = account.reason.unwrap();
+        assert!(reason.contains("combine_arms_f32: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"), "{reason}");
+    }
+}
+
+#[test]
+fn a_card_that_dies_fails_the_units_in_hand_leaves_the_others_and_ends_with_4() {
     let release = release();
     let card = RunFolder::over(release.root());
     let words = ["run", "--device", "cuda:0"];
     let outcome = on_card(card.command(&words), &[("EMULATED_CARD_FAILS", "combine_arms_f32")]);
-    assert_eq!(outcome.code, 3, "{}{}", outcome.stdout, outcome.stderr);
-    for account in card.accounts_of(Stage::Extract) {
+    assert_eq!(outcome.code, 4, "{}{}", outcome.stdout, outcome.stderr);
+    assert!(outcome.stderr.contains("help: `specmill doctor` tests the device"), "{}", outcome.stderr);
+    let accounts = card.accounts_of(Stage::Extract);
+    assert!((1..UNITS).contains(&accounts.len()), "{} of {UNITS} units were begun", accounts.len());
+    for account in accounts {
         assert_eq!(account.state, State::Failed);
         let reason = account.reason.unwrap();
         assert!(reason.contains("cuda:0") && reason.contains("CUDA_ERROR_LAUNCH_FAILED"), "{reason}");

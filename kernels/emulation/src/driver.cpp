@@ -3,7 +3,8 @@
 // when the stream, or an event behind it, is waited for. Who forgets to wait reads old memory.
 //
 // EMULATED_CARDS: how many there are (1). EMULATED_CARD_SM: their architecture (86). EMULATED_CARD_BYTES: their
-// memory (1 GiB). EMULATED_CARD_FAILS: a kernel that fails, and the card with it.
+// memory (1 GiB). EMULATED_CARD_REFUSES: a kernel that it does not launch. EMULATED_CARD_FAILS: a kernel that
+// fails, and the card with it.
 
 #include <atomic>
 #include <cstdint>
@@ -32,6 +33,7 @@ enum Status {
     INVALID_IMAGE = 200,
     NO_BINARY = 209,
     NOT_FOUND = 500,
+    OUT_OF_RESOURCES = 701,
     LAUNCH_FAILED = 719,
 };
 
@@ -129,6 +131,8 @@ ENTRY cuDeviceGetAttribute(int *value, int attribute, int)
 
 ENTRY cuDeviceGetDefaultMemPool(void **pool, int) { return *pool = &default_stream, SUCCESS; }
 ENTRY cuMemPoolSetAttribute(void *, int, void *) { return SUCCESS; }
+ENTRY cuMemPoolTrimTo(void *, size_t) { return SUCCESS; }
+ENTRY cuDevicePrimaryCtxSetFlags_v2(int, unsigned) { return SUCCESS; }
 ENTRY cuDevicePrimaryCtxRetain(void **context, int) { return *context = &lock, SUCCESS; }
 ENTRY cuDevicePrimaryCtxRelease_v2(int) { return SUCCESS; }
 
@@ -144,7 +148,14 @@ ENTRY cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
     return failure;
 }
 
-ENTRY cuStreamCreate(void **stream, unsigned) { return *stream = new Stream, SUCCESS; }
+static std::vector<Stream *> streams{&default_stream};
+
+ENTRY cuStreamCreate(void **stream, unsigned)
+{
+    LOCKED;
+    streams.push_back(new Stream);
+    return *stream = streams.back(), SUCCESS;
+}
 
 ENTRY cuStreamSynchronize(void *stream)
 {
@@ -156,7 +167,14 @@ ENTRY cuStreamSynchronize(void *stream)
 // A stream that is destroyed still does what it was asked for.
 ENTRY cuStreamDestroy_v2(void *stream) { return cuStreamSynchronize(stream); }
 
-ENTRY cuCtxSynchronize() { return SUCCESS; }
+ENTRY cuCtxSynchronize()
+{
+    LOCKED;
+    for (Stream *stream : streams)
+        catch_up(*stream, stream->n_asked);
+    return failure;
+}
+
 ENTRY cuEventCreate(void **event, unsigned) { return *event = new Event, SUCCESS; }
 ENTRY cuEventDestroy_v2(void *event) { return delete static_cast<Event *>(event), SUCCESS; }
 
@@ -198,12 +216,11 @@ ENTRY cuMemAlloc_v2(uint64_t *place, size_t bytes)
     return failure;
 }
 
-// What the streams still have to free is not there for others: as on a card, but for its pools.
+// What the streams still have to free is not there, as on a card: who runs out waits and asks again.
 ENTRY cuMemAllocAsync(uint64_t *place, size_t bytes, void *stream)
 {
     LOCKED;
-    if (used_bytes + bytes > card_bytes())
-        cuStreamSynchronize(stream);
+    (void)stream;
     return cuMemAlloc_v2(place, bytes);
 }
 
@@ -323,6 +340,9 @@ ENTRY cuLaunchKernel(void *function, unsigned blocks, unsigned, unsigned, unsign
     if (count < 0)
         return INVALID_VALUE;
     bool is_failing = fails && name == fails;
+    const char *refuses = getenv("EMULATED_CARD_REFUSES");
+    if (refuses && name == refuses)
+        return OUT_OF_RESOURCES;
     ask(stream, [=]() mutable {
         std::vector<void *> places(count);
         for (int i = 0; i < count; ++i)
@@ -346,6 +366,8 @@ ENTRY cuGetErrorName(int status, const char **name)
         return *name = "CUDA_ERROR_NO_DEVICE", SUCCESS;
     case NO_BINARY:
         return *name = "CUDA_ERROR_NO_BINARY_FOR_GPU", SUCCESS;
+    case OUT_OF_RESOURCES:
+        return *name = "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", SUCCESS;
     case LAUNCH_FAILED:
         return *name = "CUDA_ERROR_LAUNCH_FAILED", SUCCESS;
     default:

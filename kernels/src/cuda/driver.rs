@@ -11,7 +11,7 @@ use cudarc::driver::{
 };
 
 use super::images::{self, ImageCache, Loaded};
-use super::staging::{PIECE_BYTES, SMALL_BYTES, Staging};
+use super::staging::{LARGE_BYTES, Staging};
 use super::{Arg, Launch, Machine};
 use crate::{DeviceInfo, KernelError, MemoryInfo};
 
@@ -70,6 +70,7 @@ impl Driver {
         if i32::try_from(ordinal).is_ok_and(|ordinal| ordinal >= count) {
             return Err(format!("the last card that the driver has is cuda:{}", count - 1));
         }
+        wait_asleep(index).map_err(|error| says(&error))?;
         let context = CudaContext::new(index).map_err(|error| says(&error))?;
         keep_freed_memory(&context);
         // Before any memory is made, so that all of it knows its events.
@@ -94,7 +95,7 @@ impl Driver {
             info,
             streams,
             stream_of: Mutex::default(),
-            staging: Staging::new(Arc::clone(&context)),
+            staging: Staging::new(&context),
             functions,
             processors: u32::try_from(processors).unwrap_or(1),
             context,
@@ -105,7 +106,7 @@ impl Driver {
 
     /// Uses every part of the driver that a run needs, while failing is still cheap.
     fn try_a_copy(&self) -> Result<(), String> {
-        let sent: Vec<u8> = (0..=255).cycle().take(2 * SMALL_BYTES).collect();
+        let sent: Vec<u8> = (0..=255).cycle().take(LARGE_BYTES + 1).collect();
         let mut received = vec![0; sent.len()];
         let memory = self.upload(&sent).map_err(|error| error.to_string())?;
         self.download(&memory, &mut received).map_err(|error| error.to_string())?;
@@ -138,14 +139,23 @@ impl Driver {
     }
 
     fn room(&self, bytes: usize) -> Result<CudaSlice<u8>, KernelError> {
-        // SAFETY: every byte that is read later is written first: by a copy, by a clearing, or by a kernel.
-        let memory = unsafe { self.stream().alloc::<u8>(bytes.max(1)) };
-        match memory {
-            Err(error) if error.0 == sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
-                Err(KernelError::OutOfMemory { device: self.name.clone(), bytes })
-            }
-            memory => self.done("allocation", memory),
+        let is_full = |memory: &Result<CudaSlice<u8>, DriverError>| matches!(memory, Err(error) if error.0 == sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY);
+        let mut memory = self.alloc(bytes);
+        if is_full(&memory) {
+            // What other streams have freed is theirs until they come to it.
+            self.done("waiting", self.context.synchronize())?;
+            give_back_freed_memory(&self.context);
+            memory = self.alloc(bytes);
         }
+        if is_full(&memory) {
+            return Err(KernelError::OutOfMemory { device: self.name.clone(), bytes });
+        }
+        self.done("allocation", memory)
+    }
+
+    fn alloc(&self, bytes: usize) -> Result<CudaSlice<u8>, DriverError> {
+        // SAFETY: every byte that is read later is written first: by a copy, by a clearing, or by a kernel.
+        unsafe { self.stream().alloc::<u8>(bytes.max(1)) }
     }
 }
 
@@ -177,18 +187,9 @@ impl Machine for Driver {
     fn upload(&self, host: &[u8]) -> Result<CudaSlice<u8>, KernelError> {
         let mut memory = self.room(host.len())?;
         let stream = self.stream();
-        if host.len() <= SMALL_BYTES {
-            // Pageable memory: the driver has taken the bytes when the call returns.
+        {
             let (start, _written) = memory.device_ptr_mut(stream);
-            // SAFETY: the memory has room for the bytes.
-            let copied = unsafe { result::memcpy_htod_async(start, host, stream.cu_stream()) };
-            self.done("copying in", copied)?;
-        } else {
-            let (start, _written) = memory.device_ptr_mut(stream);
-            for (piece, offset) in host.chunks(PIECE_BYTES).zip((0..).step_by(PIECE_BYTES)) {
-                let copied = self.staging.send(stream, piece, start + offset);
-                self.done("copying in", copied)?;
-            }
+            self.done("copying in", self.staging.send(stream, host, start))?;
         }
         Ok(memory)
     }
@@ -196,12 +197,6 @@ impl Machine for Driver {
     fn download(&self, memory: &CudaSlice<u8>, host: &mut [u8]) -> Result<(), KernelError> {
         let stream = self.stream();
         let (start, _read) = memory.device_ptr(stream);
-        if host.len() <= SMALL_BYTES {
-            // SAFETY: the memory holds the bytes, which nobody touches before the stream is waited for.
-            let copied = unsafe { result::memcpy_dtoh_async(host, start, stream.cu_stream()) };
-            self.done("copying out", copied)?;
-            return self.done("copying out", stream.synchronize());
-        }
         self.done("copying out", self.staging.receive(stream, start, host))
     }
 
@@ -252,6 +247,24 @@ fn keep_freed_memory(context: &CudaContext) {
     let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
     // SAFETY: the attribute is a u64. A driver that refuses it is slower, no more.
     let _ = unsafe { sys::cuMemPoolSetAttribute(pool, threshold, std::ptr::from_mut(&mut all).cast()) };
+}
+
+/// Lets go of what the card keeps and nobody uses.
+fn give_back_freed_memory(context: &CudaContext) {
+    // SAFETY: the device is the context's own.
+    let Ok(pool) = (unsafe { result::device::get_default_mem_pool(context.cu_device()) }) else { return };
+    // SAFETY: the pool is the device's. Where it refuses, the allocation that follows says what is wrong.
+    let _ = unsafe { sys::cuMemPoolTrimTo(pool, 0) };
+}
+
+/// Lets threads that wait for the card sleep: the host has work for its cores.
+fn wait_asleep(ordinal: usize) -> Result<(), DriverError> {
+    result::init()?;
+    let device = result::device::get(i32::try_from(ordinal).unwrap_or(i32::MAX))?;
+    let asleep = sys::CUctx_flags::CU_CTX_SCHED_BLOCKING_SYNC as u32;
+    // SAFETY: sets a number. Where another user of the card has set it otherwise, waiting costs a core, no more.
+    let _ = unsafe { sys::cuDevicePrimaryCtxSetFlags_v2(device, asleep) };
+    Ok(())
 }
 
 /// The CUDA version that the driver serves, as 12.4.

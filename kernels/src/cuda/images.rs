@@ -172,9 +172,9 @@ mod tests {
         if IMAGES.is_empty() {
             return;
         }
-        assert_eq!(names((8, 6)), ["sm_86", "compute_75"]);
-        assert_eq!(names((8, 9)), ["sm_86", "compute_75"]);
-        assert_eq!(names((8, 0)), ["compute_75"], "a cubin does not run on an older minor version");
+        assert_eq!(names((8, 6)), ["sm_86", "sm_80", "compute_75"]);
+        assert_eq!(names((8, 9)), ["sm_86", "sm_80", "compute_75"]);
+        assert_eq!(names((8, 0)), ["sm_80", "compute_75"], "a cubin does not run on an older minor version");
         assert_eq!(names((7, 5)), ["sm_75", "compute_75"]);
         assert_eq!(names((9, 0)), ["sm_90", "compute_75"]);
         assert_eq!(names((12, 0)), ["compute_75"]);

@@ -5,7 +5,8 @@ use crate::{DeviceInfo, KernelError, MemoryInfo};
 /// A machine that runs kernels by name: a card behind its driver, or an emulation of one.
 ///
 /// Launches and copies of one host thread happen in the order they are asked for; memory written by one
-/// thread may be read by another as soon as the call that writes it has returned.
+/// thread may be read by others as soon as the call that writes it has returned. Memory that several threads
+/// read is dropped only after each of them has downloaded what it made, or has waited.
 pub trait Machine: Send + Sync {
     /// Memory on the machine.
     type Memory: Send + Sync;

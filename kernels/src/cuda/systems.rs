@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Cuda, Launch, Machine};
-use crate::constants::{GROUP_SUMS, MOST_GROUPS, TILE_ROWS};
+use crate::constants::{GROUP_SUMS, MANY_THREADS, MOST_GROUPS, TILE_ROWS};
 use crate::weighted_sums::n_pairs;
 
 /// Threads for each group of sums of a block, four rows each.
@@ -57,6 +57,7 @@ impl Layout {
         // Even, so that blocks are whole warps.
         let own = groups.div_ceil(parts).next_multiple_of(2).max(LEAST_GROUPS);
         let own_groups = u32::try_from(own).unwrap_or(MOST_GROUPS);
+        debug_assert!(own_groups * ROW_GROUPS <= MANY_THREADS, "what the kernels are compiled for");
         (Launch::per_block(kernel, tiles * groups.div_ceil(own), own_groups * ROW_GROUPS), own_groups)
     }
 

@@ -89,6 +89,12 @@ impl Batches {
     }
 }
 
+/// What is left of a device after an error of its own: `Some` where it does nothing more, and every later unit
+/// would fail with it.
+pub(crate) fn lost<B: Backend>(dev: &B, error: &KernelError) -> Option<KernelError> {
+    matches!(error, KernelError::Device { .. }).then(|| dev.synchronize().err()).flatten()
+}
+
 /// An error that may say that the device has no room.
 pub(crate) trait DeviceFull {
     /// Whether fewer rows at a time may do.

@@ -23,7 +23,7 @@ use crate::observe::Progress;
 use crate::plan::Plan;
 use crate::sink::{self, Footer, TableWriter, WrittenFile};
 use crate::stage::Stage;
-use crate::stages::batches::Batches;
+use crate::stages::batches::{Batches, lost};
 use crate::stages::fit_basis::check_width;
 use crate::stages::upstream::{ReadyModel, extracted, model_hashes, ready_models, spectra_of};
 use crate::stages::{self, StageReport, StepSeconds};
@@ -108,9 +108,16 @@ fn run_lane<B: Backend>(shop: &Shop<'_, B>, ledger: &Ledger) -> Result<(Vec<Ledg
         let outcome = embed_unit(shop, unit, &mut output, &mut seconds);
         let row = match outcome {
             Ok(()) => output.commit(shop, unit, ledger, started)?,
-            // What is wrong with the lake is this unit's; what is wrong with the disk ends the run.
+            // What is wrong with the lake is this unit's; what is wrong with the disk, or a device that does
+            // nothing more, ends the run.
             Err(error @ (Error::Lake { .. } | Error::Kernel(_))) => {
-                fail(shop, unit, error.to_string(), ledger, started)?
+                let row = fail(shop, unit, error.to_string(), ledger, started)?;
+                if let Error::Kernel(error) = &error
+                    && let Some(lost) = lost(shop.dev, error)
+                {
+                    return Err(lost.into());
+                }
+                row
             }
             Err(error) => return Err(error),
         };

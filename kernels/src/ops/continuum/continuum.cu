@@ -131,7 +131,7 @@ __device__ inline float flux_of_rank(const Scratch &own, const u32 zeros_l[KEY_B
     return flux_of(key);
 }
 
-extern "C" __global__ void continuum_f32(
+extern "C" __global__ void __launch_bounds__(MANY_THREADS) continuum_f32(
     const float *__restrict__ flux_sp, const float *__restrict__ ivar_sp, u32 n_pixels,
     const u32 *__restrict__ row_t, const u32 *__restrict__ half_t, u32 n_rows,
     Word *words, u32 *keys, float *__restrict__ median_tp, u8 *__restrict__ valid_tp)

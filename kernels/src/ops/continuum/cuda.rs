@@ -1,12 +1,9 @@
 //! Launch of `continuum.cu`.
 
 use super::{Continuum, OPERATION, check, half_width};
-use crate::constants::{KEY_BITS, LANES};
+use crate::constants::{KEY_BITS, LANES, MANY_THREADS};
 use crate::cuda::{Arg, Cuda, DeviceArray, Launch, Machine, axis};
 use crate::{Backend, Grid, KernelError, SpectraBatch};
-
-/// Threads of a block: a row is partitioned 33 times between barriers.
-const THREADS: u32 = 512;
 
 /// Blocks per processor: enough to fill barriers' waits, few enough for their scratch to stay in the caches.
 const BLOCKS_PER_PROCESSOR: usize = 2;
@@ -54,6 +51,6 @@ pub(crate) fn running_median<M: Machine>(
     ];
     // SAFETY: the arguments are the kernel's, in order; lengths and rows were checked, and the scratch is that of
     // as many blocks as are launched.
-    unsafe { dev.launch(Launch::per_block("continuum_f32", n_blocks, THREADS), args) }?;
+    unsafe { dev.launch(Launch::per_block("continuum_f32", n_blocks, MANY_THREADS), args) }?;
     Ok(out)
 }

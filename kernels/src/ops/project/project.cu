@@ -48,7 +48,8 @@ extern "C" __global__ void project_f32_weights(const float *values_sp, const flo
     }
 }
 
-extern "C" __global__ void project_f32_sums(const float *values_sp, const float *weight_sp,
+extern "C" __global__ void __launch_bounds__(MANY_THREADS) project_f32_sums(
+                                            const float *values_sp, const float *weight_sp,
                                             const float *basis_kp, u64 first_row, u64 n_rows, u64 n_pixels,
                                             u32 k, u32 n_groups, double *systems)
 {

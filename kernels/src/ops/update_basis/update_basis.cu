@@ -16,7 +16,7 @@
 #include "tile.cuh"
 #include "weighted_sums.cuh"
 
-extern "C" __global__ void update_basis_f32_sums(
+extern "C" __global__ void __launch_bounds__(MANY_THREADS) update_basis_f32_sums(
     const float *values_sp, const float *weight_sp, const float *coeff_sk, u64 first_pixel, u64 n_rows,
     u64 n_spectra, u64 n_pixels, u32 k, u32 n_groups, double *systems, u32 *n_spectra_p)
 {

@@ -57,9 +57,19 @@ pub(super) enum MeasureError {
     Shape(#[from] ShapeError),
 }
 
+impl MeasureError {
+    /// What the device said, where it is about it.
+    pub(super) fn kernel(&self) -> Option<&KernelError> {
+        match self {
+            Self::Kernel(error) => Some(error),
+            Self::Batch(_) | Self::Shape(_) => None,
+        }
+    }
+}
+
 impl DeviceFull for MeasureError {
     fn is_device_full(&self) -> bool {
-        matches!(self, Self::Kernel(error) if error.is_device_full())
+        self.kernel().is_some_and(KernelError::is_device_full)
     }
 }
 

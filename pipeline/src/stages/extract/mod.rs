@@ -12,13 +12,13 @@ mod unit;
 mod windows;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 
-use specmill_kernels::Backend;
 use specmill_kernels::ops::extinction::ExtinctionCurve;
 use specmill_kernels::ops::median_snr::SnrRanges;
+use specmill_kernels::{Backend, KernelError};
 use specmill_schemas::spectra;
 
 use crate::class::Class;
@@ -31,7 +31,7 @@ use crate::observe::Progress;
 use crate::plan::Plan;
 use crate::sink::remove_partial;
 use crate::stage::Stage;
-use crate::stages::batches::{Batches, RowBytes};
+use crate::stages::batches::{Batches, RowBytes, lost};
 use crate::stages::{StageReport, StepSeconds};
 
 use measure::{Measured, Tables, measure_batch};
@@ -74,6 +74,8 @@ struct Shop<'a, B> {
     next: AtomicUsize,
     progress: &'a Progress,
     batches: Batches,
+    /// Why the device does nothing more.
+    lost: OnceLock<KernelError>,
 }
 
 /// Runs the stage over every unit of the inventory.
@@ -117,11 +119,15 @@ pub fn run<B: Backend>(
         next: AtomicUsize::new(0),
         progress,
         batches: Batches::new(dev, plan.run_file.resources.batch_rows, lanes, ROW_BYTES),
+        lost: OnceLock::new(),
     };
     report.run_lanes(lanes, || run_lane(&shop))?;
     progress.finish();
     remove_partial(&plan.folder)?;
-    Ok(report)
+    match shop.lost.into_inner() {
+        Some(lost) => Err(lost.into()),
+        None => Ok(report),
+    }
 }
 
 /// How many units are worked on at once: enough that reading and writing keep up with computing.
@@ -203,7 +209,7 @@ fn read_units<B: Backend>(
     recycled: &Receiver<Box<CoaddBatch>>,
 ) -> f64 {
     let mut watch = Stopwatch::default();
-    loop {
+    while shop.lost.get().is_none() {
         let index = shop.next.fetch_add(1, Ordering::Relaxed);
         let Some(input) = shop.units.get(index) else { break };
         if read_unit(shop, input, to_compute, recycled, &mut watch).is_err() {
@@ -292,6 +298,10 @@ fn compute_units<B: Backend>(
                     Ok(measured) => Computed::Batch(measured),
                     Err(error) => {
                         failure = Some(reason_of(&error));
+                        if let Some(lost) = error.kernel().and_then(|error| lost(shop.dev, error)) {
+                            // Another lane may have been faster.
+                            let _ = shop.lost.set(lost);
+                        }
                         continue;
                     }
                 }
