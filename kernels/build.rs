@@ -36,23 +36,21 @@ fn main() -> Result<(), Failure> {
     let names: Vec<&str> = source::entries(&text).into_iter().map(|(_, name)| name).collect();
     fs::write(out.join("names.txt"), names.join("\n"))?;
     let (mut images, mut table) = (String::new(), String::new());
-    match find_compiler(&home) {
-        Some(path) => {
-            println!("cargo:rerun-if-changed={}", path.display());
-            // The compiler looks for its own headers by their name: a library that is loaded already is found.
-            let _builtins = path.parent().and_then(load_builtins);
-            let compiler = nvrtc::Nvrtc::open(&path)?;
-            for target in TARGETS {
-                let compiled = compiler.compile(&text, target)?;
-                fs::write(out.join(target), compiled.image)?;
-                writeln!(images, "Image {{ target: \"{target}\", bytes: include_bytes!(\"{target}\") }},")?;
-                if target.starts_with("sm_") {
-                    table.push_str(&registers::table(target, &compiled.log)?);
-                }
+    // Where there is none, nothing is watched: a path that is not there would be new at every build.
+    // `scripts/setup.sh` touches this file when it brings one.
+    if let Some(path) = find_compiler(&home) {
+        println!("cargo:rerun-if-changed={}", path.display());
+        // The compiler looks for its own headers by their name: a library that is loaded already is found.
+        let _builtins = path.parent().and_then(load_builtins);
+        let compiler = nvrtc::Nvrtc::open(&path)?;
+        for target in TARGETS {
+            let compiled = compiler.compile(&text, target)?;
+            fs::write(out.join(target), compiled.image)?;
+            writeln!(images, "Image {{ target: \"{target}\", bytes: include_bytes!(\"{target}\") }},")?;
+            if target.starts_with("sm_") {
+                table.push_str(&registers::table(target, &compiled.log)?);
             }
         }
-        // A path that is not there would be new at every build: `scripts/setup.sh` touches this file when it brings one.
-        None => {}
     }
     fs::write(out.join("registers.txt"), table)?;
     fs::write(out.join("images.rs"), format!("&[\n{images}]\n"))?;

@@ -13,10 +13,10 @@ use crate::stage::Stage;
 #[command(name = "specmill", version, about, max_term_width = 100)]
 #[command(after_help = "EXIT CODES:
   0  complete
-  1  unexpected error
+  1  unexpected error, or a device that fails the self-test
   2  bad arguments or run file: nothing was started
   3  finished, but some unit or target failed or misses its input: `specmill status` says which
-  4  the requested device is unavailable
+  4  the requested device is unavailable, or was lost
   5  the database is unavailable or refused
   6  the counts do not add up: do not use the output
 

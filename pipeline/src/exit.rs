@@ -11,7 +11,7 @@ pub enum Exit {
     BadPlan,
     /// Finished, but something failed or was missing upstream; the ledger says what.
     Partial,
-    /// The requested device is unavailable.
+    /// The requested device is unavailable, or was lost on the way.
     DeviceUnavailable,
     /// The database is unavailable, or refused.
     DatabaseUnavailable,
