@@ -374,7 +374,6 @@ inline unsigned __ballot_sync(unsigned mask, bool bit)
     return bits;
 }
 
-inline bool __any_sync(unsigned mask, bool bit) { return __ballot_sync(mask, bit) != 0; }
 inline bool __all_sync(unsigned mask, bool bit) { return __ballot_sync(mask, bit) == 0xffffffffu; }
 
 // Fibers of one OS thread never interrupt each other, and blocks run one after another.
@@ -383,14 +382,6 @@ T atomicAdd(T *place, T value)
 {
     T before = *place;
     *place = before + value;
-    return before;
-}
-
-template <class T>
-T atomicOr(T *place, T value)
-{
-    T before = *place;
-    *place = before | value;
     return before;
 }
 
@@ -420,7 +411,6 @@ inline long long __double_as_longlong(double value) { return emulation_bits<long
 inline double __longlong_as_double(long long bits) { return emulation_bits<double>(bits); }
 
 inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
-inline int __popcll(unsigned long long bits) { return __builtin_popcountll(bits); }
 inline int __clz(int bits) { return bits ? __builtin_clz(unsigned(bits)) : 32; }
 inline int __ffs(int bits) { return __builtin_ffs(bits); }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 typedef unsigned char u8;
-typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef long long i64;
@@ -20,13 +19,6 @@ __device__ inline u64 warp_count() { return thread_count() / LANES; }
 __device__ inline u32 lane_number() { return threadIdx.x % LANES; }
 
 // The sum of a warp's lanes by halving, known to every lane: lanes 16 to 31 onto 0 to 15, then 8, 4, 2, 1.
-__device__ inline float sum_lanes(float sum)
-{
-    for (u32 half = LANES / 2; half > 0; half /= 2)
-        sum = sum + __shfl_down_sync(FULL_WARP, sum, half);
-    return __shfl_sync(FULL_WARP, sum, 0);
-}
-
 __device__ inline u32 sum_lanes(u32 sum)
 {
     for (u32 half = LANES / 2; half > 0; half /= 2)
