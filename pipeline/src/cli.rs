@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::fits::bintable::TnullPolicy;
 use crate::plan::Overrides;
 use crate::sink::postgres::query::K_MOST;
 use crate::stage::Stage;
@@ -22,6 +23,7 @@ use crate::stage::Stage;
 
 EXAMPLES:
   specmill doctor
+  specmill catalog inspect zall-pix-iron.fits
   specmill simulate --out sim --targets 2000
   specmill plan jobs/runs/demo.toml
   specmill run jobs/runs/demo.toml
@@ -80,12 +82,101 @@ EXAMPLES:
   specmill show jobs/runs/demo.toml --target 39627640566453451 --out target.png
   specmill show jobs/runs/demo.toml --target 39627640566453451 --out target.svg")]
     Show(ShowArgs),
+    /// Tables of FITS files: what they hold, and the same as Parquet.
+    #[command(subcommand)]
+    Catalog(CatalogCommand),
     /// Write simulated DESI files, with the truth beside them.
     #[command(after_help = "EXAMPLES:
   specmill simulate --out sim --targets 2000
   specmill simulate --out big --targets 500000 --resolution none
   specmill simulate --samples data-samples")]
     Simulate(SimulateArgs),
+}
+
+/// `catalog`.
+#[derive(Debug, Subcommand)]
+pub enum CatalogCommand {
+    /// List the HDUs of a FITS file and the columns of its tables.
+    #[command(after_help = "EXAMPLES:
+  specmill catalog inspect zall-pix-iron.fits
+  specmill catalog inspect QSO_cat_iron.fits --hdu QSO_CAT --counts")]
+    Inspect(InspectArgs),
+    /// Write a table of a FITS file to a Parquet file, its values as they are.
+    #[command(after_help = "EXAMPLES:
+  specmill catalog convert zall-pix-iron.fits --hdu ZCATALOG --out zall-pix.parquet
+  specmill catalog convert fastspec-iron-main-dark.fits --hdu FASTSPEC --columns TARGETID,HALPHA_FLUX --out halpha.parquet
+  specmill catalog convert QSO_cat_fuji.fits.gz --nan-is-null --out qso.parquet
+
+Types follow TFORM, TSCAL and TZERO; units and cards are metadata of the columns. A TNULL that a masked
+table left behind (999999 cut to the column's width) is not followed: see --tnull.")]
+    Convert(ConvertArgs),
+}
+
+/// What to list.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The FITS file, plain or gzip.
+    pub file: PathBuf,
+    /// Only this HDU: its EXTNAME, or its number (the primary HDU is 0).
+    #[arg(long)]
+    pub hdu: Option<String>,
+    /// Read every value: how many are NULL, NaN or infinite, and between what the others lie.
+    #[arg(long)]
+    pub counts: bool,
+}
+
+/// What to convert.
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    /// The FITS file, plain or gzip.
+    pub file: PathBuf,
+    /// The table: its EXTNAME or number; may be left out where there is only one.
+    #[arg(long)]
+    pub hdu: Option<String>,
+    /// The Parquet file.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// How its columns are read.
+    #[command(flatten)]
+    pub table: TableArgs,
+}
+
+/// How the columns of a table are read.
+#[derive(Debug, Args)]
+pub struct TableArgs {
+    /// Only these columns, in this order.
+    #[arg(long, value_delimiter = ',')]
+    pub columns: Option<Vec<String>>,
+    /// Turn NaN into NULL.
+    #[arg(long)]
+    pub nan_is_null: bool,
+    /// What TNULL cards mean.
+    #[arg(long, value_enum, default_value_t = TnullArg::Judge)]
+    pub tnull: TnullArg,
+    /// Replace bytes of strings that are not UTF-8 instead of stopping at them.
+    #[arg(long)]
+    pub replace_text: bool,
+}
+
+/// `--tnull`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TnullArg {
+    /// NULL, except where the value is what masked tables leave behind.
+    Judge,
+    /// NULL always.
+    Honor,
+    /// A value like any other.
+    Ignore,
+}
+
+impl From<TnullArg> for TnullPolicy {
+    fn from(arg: TnullArg) -> Self {
+        match arg {
+            TnullArg::Judge => Self::Judge,
+            TnullArg::Honor => Self::Honor,
+            TnullArg::Ignore => Self::Ignore,
+        }
+    }
 }
 
 /// `db`.

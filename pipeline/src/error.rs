@@ -225,6 +225,9 @@ impl Error {
                 Some("fit it again with `specmill run RUN.toml --stage fit-basis`, or name another folder")
             }
             Self::NoSuchTarget { .. } => Some("`specmill status RUN.toml` lists the units of a run"),
+            Self::Fits(FitsError::NotUtf8 { .. }) => {
+                Some("`specmill catalog convert … --replace-text` replaces such bytes and counts them")
+            }
             Self::Fits(_)
             | Self::Kernel(_)
             | Self::Parquet { .. }

@@ -3,6 +3,7 @@
 //! `main` parses the command line and calls [`run::run`]; from there everything points downwards:
 //! run → stages → {fits, inventory, sink, ledger} → error.
 
+mod catalog;
 pub mod class;
 pub mod cli;
 mod columns;

@@ -17,7 +17,7 @@ use crate::record::{RunRecord, StageRecord};
 use crate::stage::Stage;
 use crate::stages::StageReport;
 use crate::status::Status;
-use crate::{db, doctor, export, report, show, similar, simulate, sink, stages};
+use crate::{catalog, db, doctor, export, report, show, similar, simulate, sink, stages};
 
 /// Carries out a command; errors are printed with their causes and a way out.
 pub fn run(cli: &Cli, environment: &Environment) -> Exit {
@@ -31,6 +31,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> Exit {
         Command::Similar(args) => similar::run(args, environment),
         Command::Export(args) => export::run(args, environment),
         Command::Show(args) => show::run(args),
+        Command::Catalog(command) => catalog::run(command),
         Command::Simulate(args) => simulate::run(args),
     };
     result.unwrap_or_else(|error| {

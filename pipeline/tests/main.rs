@@ -6,6 +6,8 @@ mod bad_input;
 #[cfg(test)]
 mod card;
 #[cfg(test)]
+mod catalog;
+#[cfg(test)]
 mod database;
 #[cfg(test)]
 mod doctor;

@@ -127,6 +127,30 @@ pub enum FitsError {
         /// What was asked for.
         wanted: &'static str,
     },
+    /// A column that cannot be read as it is declared.
+    #[error("{}: {hdu}: column {column}: {problem}; it can be read without this column", path.display())]
+    UnreadableColumn {
+        /// The file.
+        path: PathBuf,
+        /// The HDU.
+        hdu: HduLabel,
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A string of bytes that are not text.
+    #[error("{}: {hdu}: column {column}, row {row}: the string is not UTF-8", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The HDU.
+        hdu: HduLabel,
+        /// The column.
+        column: String,
+        /// The row, from 0.
+        row: u64,
+    },
     /// A value outside the range of its type here.
     #[error("{}: {hdu}: column {column}, row {row}: {value} is out of range", path.display())]
     OutOfRange {

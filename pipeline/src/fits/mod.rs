@@ -3,8 +3,9 @@
 //! Each file goes through two gates. [`prescan`] walks the headers with bounded reads of its own
 //! and accepts or refuses every HDU; only then does cfitsio, behind [`cfitsio`], read values from
 //! what passed. HDUs and columns are found by name, never by number. No cfitsio type leaves this
-//! module.
+//! module. Whole tables, whatever their columns, are streamed by [`bintable`].
 
+pub mod bintable;
 mod cfitsio;
 mod checksum;
 mod coadd;

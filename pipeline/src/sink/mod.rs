@@ -2,8 +2,10 @@
 
 mod parquet;
 pub(crate) mod postgres;
+mod wide;
 
 pub(crate) use parquet::{Footer, TableWriter, WrittenFile};
+pub(crate) use wide::WideWriter;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use specmill_schemas::{Kind, Table};
 use tempfile::NamedTempFile;
@@ -29,7 +29,7 @@ pub(crate) type Footer = Vec<(String, String)>;
 pub(crate) struct TableWriter {
     path: PathBuf,
     schema: SchemaRef,
-    writer: ArrowWriter<DigestWriter<NamedTempFile>>,
+    writer: ArrowWriter<Aside>,
     rows_per_group: usize,
     pending: Vec<RecordBatch>,
     pending_rows: usize,
@@ -43,6 +43,9 @@ pub(crate) struct WrittenFile {
     bytes: u64,
     sha256: String,
 }
+
+/// A file that is being written aside.
+pub(super) type Aside = DigestWriter<NamedTempFile>;
 
 impl TableWriter {
     /// Starts a file that will stand at `path` in `run_folder`.
@@ -119,14 +122,19 @@ impl TableWriter {
             self.write_group(self.pending_rows)?;
         }
         let writer = self.writer.into_inner().map_err(|source| parquet_error(&self.path, source))?;
-        let (temporary, bytes, sha256) = writer.finish();
-        let what = format!("cannot sync {}", self.path.display());
-        temporary.as_file().sync_all().map_err(Error::io(what))?;
-        Ok(WrittenFile { path: self.path, temporary, bytes, sha256 })
+        WrittenFile::sync(self.path, writer)
     }
 }
 
 impl WrittenFile {
+    /// Syncs a file after its last byte.
+    pub(super) fn sync(path: PathBuf, file: Aside) -> Result<Self> {
+        let (temporary, bytes, sha256) = file.finish();
+        let what = format!("cannot sync {}", path.display());
+        temporary.as_file().sync_all().map_err(Error::io(what))?;
+        Ok(Self { path, temporary, bytes, sha256 })
+    }
+
     /// Gives the file its name; `run_folder` is what the record's path is relative to.
     ///
     /// # Errors
@@ -143,22 +151,27 @@ impl WrittenFile {
     }
 }
 
-fn parquet_error(path: &Path, source: parquet::errors::ParquetError) -> Error {
+pub(super) fn parquet_error(path: &Path, source: parquet::errors::ParquetError) -> Error {
     Error::Parquet { path: path.to_owned(), source: Box::new(source) }
 }
 
-fn properties(table: &Table, footer: Footer) -> WriterProperties {
+/// What all files have in common.
+pub(super) fn common_properties(footer: Footer) -> WriterPropertiesBuilder {
     // Level 1: noise does not compress further, and the writer must keep up with the disk.
     let level = ZstdLevel::try_new(1).unwrap_or_default();
-    let mut builder = WriterProperties::builder()
+    WriterProperties::builder()
         .set_created_by(format!("specmill {}", env!("CARGO_PKG_VERSION")))
         .set_compression(Compression::ZSTD(level))
-        // Row groups are cut by `append`, not by the library.
+        // Row groups are cut by the writers, not by the library.
         .set_max_row_group_row_count(Some(usize::MAX))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_key_value_metadata(Some(
             footer.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect(),
-        ));
+        ))
+}
+
+fn properties(table: &Table, footer: Footer) -> WriterProperties {
+    let mut builder = common_properties(footer);
     for field in &table.fields {
         let path = match field.kind {
             Kind::Float32 | Kind::Float64 => ColumnPath::from(field.name.as_str()),

@@ -54,7 +54,7 @@ fn redshift_file() -> Vec<u8> {
 }
 
 /// A seeded stream of numbers (Steele et al. 2014, splitmix64).
-struct Stream(u64);
+pub(crate) struct Stream(pub(crate) u64);
 
 impl Stream {
     fn next(&mut self) -> u64 {
@@ -64,7 +64,7 @@ impl Stream {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(n).unwrap()).unwrap()
     }
 
@@ -100,7 +100,7 @@ const VALUES: [&str; 22] = [
 ];
 
 /// Damages a file in one of several ways, several times.
-fn damage(file: &[u8], stream: &mut Stream) -> Vec<u8> {
+pub(crate) fn damage(file: &[u8], stream: &mut Stream) -> Vec<u8> {
     let mut bytes = file.to_vec();
     for _ in 0..=stream.below(3) {
         match stream.below(8) {
@@ -231,7 +231,7 @@ fn read_everything(path: &Path) -> usize {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the parent speaks to its child through the environment")]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

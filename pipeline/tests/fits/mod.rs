@@ -1,7 +1,7 @@
 //! What the FITS reader must survive, and what it must refuse.
 
-mod files;
-mod fuzz;
+pub(crate) mod files;
+pub(crate) mod fuzz;
 mod layouts;
 mod real_files;
 mod refusals;
