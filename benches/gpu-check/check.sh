@@ -3,10 +3,10 @@
 # card gives the CPU's bits, in every operation and in a whole run, and how fast. Without a card the CPU's half
 # runs, and every line that needs one says so. The machine's C library must be as new as the one that built this.
 #
-# usage: check.sh [FOLDER FOR THE REPORT]
+# usage: check.sh [FOLDER FOR THE REPORT [TARGETS OF THE RUN [SPECTRA OF A BATCH]]]
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-out=${1:-$here/report}
+out=${1:-$here/report} targets=${2:-4000} spectra=${3:-512}
 mkdir -p "$out"
 report=$out/report.md
 work=$(mktemp -d)
@@ -54,7 +54,7 @@ else
 fi
 
 # A whole run, twice: the files that it leaves must be the same.
-"$here/specmill" simulate --out "$work/sim" --targets 4000 --targets-per-unit 500 --resolution none >"$out/simulate.log" 2>&1
+"$here/specmill" simulate --out "$work/sim" --targets "$targets" --targets-per-unit "$((targets < 500 ? 12 : 500))" --resolution none >"$out/simulate.log" 2>&1
 cat >"$work/run.toml" <<END
 [input]
 root = "$work/sim"
@@ -73,9 +73,9 @@ else
     say "" "$(wc -l <"$out/sha256-cpu.txt") files on the CPU; nothing to compare them with."
 fi
 
-step rates-cpu 40 "$here/device_rates" cpu
+step rates-cpu 40 "$here/device_rates" cpu "$spectra"
 if [ -n "$device" ]; then
-    step rates-cuda 40 "$here/device_rates" "$device"
+    step rates-cuda 40 "$here/device_rates" "$device" "$spectra"
     if python3 -c 'import torch' 2>/dev/null; then
         step peers 20 python3 "$here/peers.py"
     else

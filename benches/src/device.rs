@@ -17,9 +17,9 @@ use specmill_kernels::{ArmBatch, ArmSpectra, Backend, Band, Grid, KernelError, S
 /// Pixels of the combined grid.
 pub const N_PIXELS: usize = Grid::DESI.n_pixels;
 /// Bins of the rest-frame grid that spectra are moved to.
-pub const N_GRID: usize = 6111;
+pub const N_GRID: usize = 6110;
 /// Pixels of the spectra that bases are fitted to.
-pub const N_GALAXY: usize = 6111;
+pub const N_GALAXY: usize = N_GRID;
 /// Vectors among which neighbours are searched.
 pub const N_NEIGHBORS: usize = 100_000;
 /// Their elements.
