@@ -128,6 +128,18 @@ fn an_emulated_card_is_described_and_passes() {
 }
 
 #[test]
+fn a_card_that_no_image_serves_gets_kernels_compiled_once_and_kept() {
+    let cache = tempfile::tempdir().unwrap();
+    // Older than every image.
+    let card = [("EMULATED_CARD_SM", "70"), ("XDG_CACHE_HOME", cache.path().to_str().unwrap())];
+    for kernels in ["sm_70 compiled at run time", "sm_70 compiled by an earlier run"] {
+        let outcome = with_emulated_card(&["--device", "cuda:0"], &card);
+        assert_eq!(outcome.code, 0, "{}{}", outcome.stdout, outcome.stderr);
+        assert_eq!(said(&outcome, "device", "kernels"), kernels);
+    }
+}
+
+#[test]
 fn a_card_that_fails_the_self_test_ends_with_one_and_says_where() {
     let outcome = with_emulated_card(&[], &[("EMULATED_CARD_FAILS", "combine_arms_f32")]);
     assert_eq!(outcome.code, 1, "{}", outcome.stderr);

@@ -33,8 +33,8 @@ pub enum Build {
     Checked,
 }
 
-/// A folder with a CUDA driver whose card is this emulation, for `LD_LIBRARY_PATH`; `driver.cpp` says what
-/// its environment changes.
+/// A folder with a CUDA driver whose card is this emulation, and a compiler for it, for `LD_LIBRARY_PATH`;
+/// `driver.cpp` says what its environment changes.
 pub fn driver_folder() -> &'static Path {
     Path::new(concat!(env!("OUT_DIR"), "/driver"))
 }
