@@ -100,7 +100,7 @@ pub(crate) enum FilterError {
     #[error("`{table}` has no column `{column}`{}", suggest(.suggestion.as_deref()))]
     UnknownColumn {
         /// The table.
-        table: &'static str,
+        table: String,
         /// What was written.
         column: String,
         /// The column most like it.
@@ -206,7 +206,7 @@ fn column<'a>(tokens: &mut Tokens, table: &'a Table) -> Result<&'a Field, Filter
         .filter(|(score, _)| *score >= ALIKE)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, name)| name.clone());
-    Err(FilterError::UnknownColumn { table: table.name, column: name, suggestion })
+    Err(FilterError::UnknownColumn { table: table.name.to_string(), column: name, suggestion })
 }
 
 fn comparison(tokens: &mut Tokens) -> Result<Comparison, FilterError> {
@@ -287,7 +287,7 @@ mod tests {
 
     fn table() -> Table {
         Table {
-            name: "features",
+            name: "features".into(),
             description: String::new(),
             fields: vec![
                 Field::new("z", Kind::Float64, ""),

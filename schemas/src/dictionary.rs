@@ -22,7 +22,7 @@ pub fn data_dictionary() -> String {
         neighbors::scores(),
     ];
     for table in &tables {
-        render_table(&mut text, table.name, table);
+        render_table(&mut text, &table.name, table);
     }
     text.push_str(
         "\n# In the database\n\n`features` is `spectra.features` there; `embeddings`, `neighbors` and `scores` are in schema \
@@ -35,7 +35,7 @@ pub fn data_dictionary() -> String {
     }
     for relation in same.iter().filter(|relation| !relation.generated.is_empty()) {
         let computed = Table {
-            name: relation.table.name,
+            name: relation.table.name.clone(),
             description: "Columns that the database computes.".to_owned(),
             fields: relation.generated.iter().map(|(field, _)| field.clone()).collect(),
         };

@@ -26,7 +26,7 @@ pub fn table(dimension: i32) -> Table {
         .source(EMPCA),
     ]);
     Table {
-        name: "embeddings",
+        name: "embeddings".into(),
         description: "One row for every spectrum of the model's class: its vector under one model. `state` says whether \
                       there is one and `reason` why not; (model_hash, unit, targetid) is the key."
             .to_owned(),

@@ -73,7 +73,7 @@ pub fn table() -> Table {
     fields.extend(photometry());
     fields.extend(provenance());
     Table {
-        name: "features",
+        name: "features".into(),
         description: "One row for every row of every coadd that could be read, in the coadd's order, measured or not: \
                       `state` says how the target ended and `reason` why (a unit that failed as a whole has no file; \
                       the ledger counts its rows); measured columns are NULL unless `state` is `done`. Indices \

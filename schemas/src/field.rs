@@ -1,9 +1,44 @@
 //! A column and a table, as every output format needs them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field as ArrowField, Schema, TimeUnit};
+
+/// What the elements of an array may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Element {
+    /// True or false.
+    Bool,
+    /// 16-bit signed integer.
+    Int16,
+    /// 32-bit signed integer.
+    Int32,
+    /// 64-bit signed integer.
+    Int64,
+    /// Single precision.
+    Float32,
+    /// Double precision.
+    Float64,
+    /// UTF-8 text.
+    Text,
+}
+
+impl Element {
+    /// The type of a column that holds one of them.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Bool => Kind::Bool,
+            Self::Int16 => Kind::Int16,
+            Self::Int32 => Kind::Int32,
+            Self::Int64 => Kind::Int64,
+            Self::Float32 => Kind::Float32,
+            Self::Float64 => Kind::Float64,
+            Self::Text => Kind::Text,
+        }
+    }
+}
 
 /// The types a column may have; all exist in Arrow, Parquet and PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +59,8 @@ pub enum Kind {
     Bool,
     /// A fixed-size list of this many single-precision numbers.
     Float32List(i32),
+    /// A list of this many elements, of any number where 0; any element may be NULL.
+    Array(Element, i32),
     /// A point in an embedding space of this dimension; in files a list like any other.
     Vector(i32),
     /// JSON; text in files.
@@ -44,6 +81,8 @@ impl Kind {
             Self::Float64 => DataType::Float64,
             Self::Bool => DataType::Boolean,
             Self::Float32List(len) | Self::Vector(len) => DataType::FixedSizeList(Arc::new(list_item()), len),
+            Self::Array(element, 0) => DataType::List(Arc::new(array_item(element))),
+            Self::Array(element, len) => DataType::FixedSizeList(Arc::new(array_item(element)), len),
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         }
     }
@@ -59,6 +98,7 @@ impl Kind {
             Self::Float64 => "double precision".to_owned(),
             Self::Bool => "boolean".to_owned(),
             Self::Float32List(_) => "real[]".to_owned(),
+            Self::Array(element, _) => format!("{}[]", element.kind().sql()),
             Self::Vector(0) => "vector".to_owned(),
             Self::Vector(len) => format!("vector({len})"),
             Self::Json => "jsonb".to_owned(),
@@ -77,6 +117,8 @@ impl Kind {
             Self::Float64 => "float64".to_owned(),
             Self::Bool => "boolean".to_owned(),
             Self::Float32List(len) => format!("float32[{len}]"),
+            Self::Array(element, 0) => format!("{}[]", element.kind().label()),
+            Self::Array(element, len) => format!("{}[{len}]", element.kind().label()),
             Self::Vector(len) => format!("vector[{len}]"),
             Self::Json => "json".to_owned(),
             Self::Timestamp => "timestamp".to_owned(),
@@ -89,6 +131,11 @@ pub fn list_item() -> ArrowField {
     ArrowField::new("item", DataType::Float32, false)
 }
 
+/// The item of an array of a catalogue.
+pub fn array_item(element: Element) -> ArrowField {
+    ArrowField::new("item", element.kind().arrow(), true)
+}
+
 /// One column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
@@ -97,9 +144,9 @@ pub struct Field {
     /// Type.
     pub kind: Kind,
     /// VOUnit string; empty where dimensionless.
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     /// IVOA UCD1+ word(s); empty where none fits.
-    pub ucd: &'static str,
+    pub ucd: Cow<'static, str>,
     /// What it is.
     pub description: String,
     /// Where the definition or the value comes from.
@@ -114,8 +161,8 @@ impl Field {
         Self {
             name: name.into(),
             kind,
-            unit: "",
-            ucd: "",
+            unit: Cow::Borrowed(""),
+            ucd: Cow::Borrowed(""),
             description: description.into(),
             source: String::new(),
             nullable: true,
@@ -123,14 +170,14 @@ impl Field {
     }
 
     /// With a unit.
-    pub fn unit(mut self, unit: &'static str) -> Self {
-        self.unit = unit;
+    pub fn unit(mut self, unit: impl Into<Cow<'static, str>>) -> Self {
+        self.unit = unit.into();
         self
     }
 
     /// With a UCD.
-    pub fn ucd(mut self, ucd: &'static str) -> Self {
-        self.ucd = ucd;
+    pub fn ucd(mut self, ucd: impl Into<Cow<'static, str>>) -> Self {
+        self.ucd = ucd.into();
         self
     }
 
@@ -148,8 +195,8 @@ impl Field {
 
     fn arrow(&self) -> ArrowField {
         let metadata: HashMap<String, String> = [
-            ("unit", self.unit),
-            ("ucd", self.ucd),
+            ("unit", self.unit.as_ref()),
+            ("ucd", self.ucd.as_ref()),
             ("description", self.description.as_str()),
             ("source", self.source.as_str()),
         ]
@@ -165,7 +212,7 @@ impl Field {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Table name, also the lake folder.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What a row is.
     pub description: String,
     /// Columns in order.

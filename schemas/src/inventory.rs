@@ -5,7 +5,7 @@ use crate::{Field, Kind, Table};
 /// The table of units.
 pub fn table() -> Table {
     Table {
-        name: "inventory",
+        name: "inventory".into(),
         description:
             "One row per unit found in the release tree (or broken file that could not be made one)."
                 .to_owned(),

@@ -3,6 +3,7 @@
 //! Constants of the field (line list, index bands, filter curves) have their one home here, as data
 //! files with their source. This crate does no I/O.
 
+pub mod catalogs;
 pub mod constants;
 mod dictionary;
 pub mod embeddings;
@@ -16,4 +17,4 @@ pub mod spectra;
 pub mod sql;
 
 pub use dictionary::data_dictionary;
-pub use field::{Field, Kind, Table, list_item};
+pub use field::{Element, Field, Kind, Table, array_item, list_item};

@@ -40,7 +40,7 @@ pub fn basis(components: usize) -> Table {
             .required()
     }));
     Table {
-        name: "basis",
+        name: "basis".into(),
         description:
             "A model's mean spectrum and components, one row a pixel; the card beside it says the rest."
                 .to_owned(),
@@ -52,7 +52,7 @@ pub fn basis(components: usize) -> Table {
 pub fn sample() -> Table {
     use Kind::{Float32, Float64, Int32, Int64, Text};
     Table {
-        name: "sample",
+        name: "sample".into(),
         description: "The spectra a basis was fitted to, in their order.".to_owned(),
         fields: vec![
             Field::new("unit", Text, "unit of work the spectrum belongs to").ucd("meta.id.part").required(),

@@ -43,7 +43,7 @@ pub fn neighbors() -> Table {
             .required(),
     ]);
     Table {
-        name: "neighbors",
+        name: "neighbors".into(),
         description: "Exact nearest neighbours of every embedded spectrum among all others of its model, by brute force; \
                       the row itself is left out, other observations of the same target are not. \
                       (model_hash, metric, unit, targetid, rank) is the key."
@@ -82,7 +82,7 @@ pub fn scores() -> Table {
             .required(),
     ]);
     Table {
-        name: "scores",
+        name: "scores".into(),
         description: "Raw anomaly scores of every embedded spectrum: not calibrated for class, redshift or \
                       signal-to-noise. (model_hash, metric, unit, targetid) is the key."
             .to_owned(),

@@ -91,7 +91,7 @@ pub fn relation(full_name: &str) -> Option<Relation> {
 }
 
 fn table(name: &'static str, description: &str, fields: Vec<Field>) -> Table {
-    Table { name, description: description.to_owned(), fields }
+    Table { name: name.into(), description: description.to_owned(), fields }
 }
 
 fn migration() -> Relation {

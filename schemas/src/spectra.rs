@@ -9,7 +9,7 @@ const RESAMPLING: &str = "desispec.interpolation.resample_flux (DESI collaborati
 /// The grid itself stands in the file's footer (`grid_log10_first`, `grid_dlog10`, `grid_n_pixels`).
 pub fn table(n_pixels: i32) -> Table {
     Table {
-        name: "spectra",
+        name: "spectra".into(),
         description: "One row per measured target of one class: its spectrum in the rest frame, arms combined, \
                       Galactic extinction removed, on the class's common logarithmic grid (footer keys \
                       grid_log10_first, grid_dlog10, grid_n_pixels)."

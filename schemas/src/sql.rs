@@ -19,7 +19,7 @@ fn names(columns: &[&str]) -> String {
 /// A column's comment: what it is, then unit, UCD and source where it has them.
 pub fn column_comment(field: &Field) -> String {
     let mut text = field.description.clone();
-    for (what, value) in [("unit", field.unit), ("ucd", field.ucd), ("source", &field.source)] {
+    for (what, value) in [("unit", &*field.unit), ("ucd", &*field.ucd), ("source", &*field.source)] {
         if !value.is_empty() {
             text.push_str(&format!(" [{what}: {value}]"));
         }
@@ -99,7 +99,7 @@ mod tests {
     fn a_table_becomes_its_statement() {
         let mut small = relation("ml.embeddings").unwrap();
         small.table = Table {
-            name: "embeddings",
+            name: "embeddings".into(),
             description: "one row's worth".to_owned(),
             fields: vec![
                 Field::new("model_hash", Kind::Text, "hash").required(),

@@ -155,7 +155,7 @@ mod tests {
         let number: ArrayRef =
             Arc::new(Float32Array::from(vec![Some(0.1), Some(-1e-30), Some(3.0), None, Some(16_777_216.0)]));
         let table = Table {
-            name: "things",
+            name: "things".into(),
             description: String::new(),
             fields: vec![Field::new("text", Kind::Text, ""), Field::new("x,y", Kind::Float32, "")],
         };
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn vectors_and_lists_are_written_as_postgresql_reads_them() {
         let fields = vec![Field::new("v", Kind::Vector(2), ""), Field::new("l", Kind::Float32List(2), "")];
-        let table = Table { name: "things", description: String::new(), fields };
+        let table = Table { name: "things".into(), description: String::new(), fields };
         let values: ArrayRef = Arc::new(Float32Array::from(vec![1.0, -0.5]));
         let item = Arc::new(specmill_schemas::list_item());
         let list: ArrayRef = Arc::new(FixedSizeListArray::new(item, 2, values, None));

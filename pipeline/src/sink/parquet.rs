@@ -179,6 +179,7 @@ fn properties(table: &Table, footer: Footer) -> WriterProperties {
                 ColumnPath::new(vec![field.name.clone(), "list".to_owned(), "item".to_owned()])
             }
             Kind::Text
+            | Kind::Array(..)
             | Kind::Bool
             | Kind::Int16
             | Kind::Int32

@@ -97,7 +97,7 @@ fn forget_lost(plan: &Plan, models: &[ReadyModel<'_>], ledger: &Ledger) -> Resul
         if !models.iter().any(|ready| ready.plan.name == model.name) {
             ledger.retract(Stage::Neighbors, &model_unit(&model.name))?;
             for table in [tables::neighbors(), tables::scores()] {
-                sink::remove_stale(&plan.folder.join(output_path(table.name, &model.name)))?;
+                sink::remove_stale(&plan.folder.join(output_path(&table.name, &model.name)))?;
             }
         }
     }
@@ -315,7 +315,7 @@ fn write(
     found: &[Found],
     fill: impl Fn(&Found, Range<usize>, &mut TableColumns),
 ) -> Result<FileRecord> {
-    let path = plan.folder.join(output_path(table.name, &ready.plan.name));
+    let path = plan.folder.join(output_path(&table.name, &ready.plan.name));
     let card = &ready.model.card;
     let mut writer = TableWriter::create(&path, &plan.folder, table, ROWS_PER_GROUP, footer(ready, hash))?;
     for found in found {

@@ -27,7 +27,7 @@ pub(crate) enum CopyError {
     #[error("its columns are not those of `{table}`: {problem}")]
     Columns {
         /// The table.
-        table: &'static str,
+        table: String,
         /// The first difference.
         problem: String,
     },
@@ -100,7 +100,7 @@ impl RowEncoder {
         expected: &[(&'static str, String)],
     ) -> Result<Self, CopyError> {
         check_columns(table, schema)?;
-        let columns = |problem: String| CopyError::Columns { table: table.name, problem };
+        let columns = |problem: String| CopyError::Columns { table: table.name.to_string(), problem };
         let n_columns = i16::try_from(table.fields.len())
             .map_err(|_| columns("there are too many".to_owned()))?
             .to_be_bytes();
@@ -181,7 +181,7 @@ impl RowEncoder {
 
 /// Names, types and order must agree; what a file says about its columns besides does not matter here.
 fn check_columns(table: &Table, schema: &Schema) -> Result<(), CopyError> {
-    let fault = |problem: String| Err(CopyError::Columns { table: table.name, problem });
+    let fault = |problem: String| Err(CopyError::Columns { table: table.name.to_string(), problem });
     for (field, found) in table.fields.iter().zip(schema.fields()) {
         if field.name != *found.name() {
             return fault(format!("`{}` stands where `{}` should", found.name(), field.name));
@@ -268,7 +268,7 @@ impl<'a> Column<'a> {
             if matches!(field.kind, Kind::Vector(_)) { Values::Vector(lists) } else { Values::List(lists) }
         } else {
             let problem = format!("`{}` is {}", field.name, array.data_type());
-            return Err(CopyError::Columns { table: "the database", problem });
+            return Err(CopyError::Columns { table: "the database".to_owned(), problem });
         };
         Ok(Self { values, array: array.as_ref(), nullable: field.nullable })
     }
@@ -387,7 +387,7 @@ mod tests {
 
     fn table() -> Table {
         Table {
-            name: "things",
+            name: "things".into(),
             description: String::new(),
             fields: vec![
                 Field::new("unit", Kind::Text, "").required(),

@@ -43,7 +43,7 @@ impl<E> From<DatabaseError> for Fault<E> {
 /// Every column of a relation, computed ones too.
 pub(crate) fn columns(relation: &Relation) -> Table {
     Table {
-        name: relation.table.name,
+        name: relation.table.name.clone(),
         description: relation.table.description.clone(),
         fields: relation.columns().cloned().collect(),
     }
@@ -125,6 +125,7 @@ fn expression(field: &Field) -> String {
     let column = format!("t.{}", quote_name(&field.name));
     match field.kind {
         Kind::Json => format!("{column}::text"),
+        Kind::Array(..) => format!("to_json({column})::text"),
         Kind::Timestamp => format!("(extract(epoch FROM {column}) * 1000000)::bigint"),
         Kind::Text
         | Kind::Int16
@@ -225,7 +226,7 @@ impl Column {
         let lists =
             |len| FixedSizeListBuilder::new(Float32Builder::new(), len).with_field(Arc::new(list_item()));
         match kind {
-            Kind::Text | Kind::Json => Self::Text(StringBuilder::new()),
+            Kind::Text | Kind::Json | Kind::Array(..) => Self::Text(StringBuilder::new()),
             Kind::Bool => Self::Bool(BooleanBuilder::new()),
             Kind::Int16 => Self::Int16(Int16Builder::new()),
             Kind::Int32 => Self::Int32(Int32Builder::new()),

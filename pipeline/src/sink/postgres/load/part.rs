@@ -78,7 +78,7 @@ fn table(part: &Part) -> Table {
         Dataset::Embeddings => embeddings::table(part.model.as_ref().map_or(0, |model| model.dimension)),
         Dataset::Neighbors => neighbors::neighbors(),
         Dataset::Scores => neighbors::scores(),
-        Dataset::Models => Table { name: "models", description: String::new(), fields: Vec::new() },
+        Dataset::Models => Table { name: "models".into(), description: String::new(), fields: Vec::new() },
     }
 }
 
