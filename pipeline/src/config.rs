@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 pub struct RunFile {
     /// What to read.
     pub input: Input,
+    /// Catalogues to take in.
+    pub catalog: Vec<CatalogInput>,
     /// Where to write.
     pub output: Output,
     /// Where redshifts come from.
@@ -50,8 +52,30 @@ pub struct Input {
     pub specprod: String,
     /// Only units whose id starts with one of these (all where empty).
     pub units: Vec<String>,
+    /// More declarations of catalogues: files, or folders of them.
+    pub declarations: Vec<PathBuf>,
     /// `full` reads every input once for its SHA-256; `none` leaves digests out.
     pub digest: DigestSetting,
+}
+
+/// `[[catalog]]`: one catalogue's files.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CatalogInput {
+    /// Its declaration: the stem of a file in `schemas/catalogs/` or of one that `[input] declarations` brings.
+    pub name: String,
+    /// Instead of a name: the table of `catalog_raw` that takes its columns as they are.
+    pub raw: String,
+    /// Its files, relative to `[input] root`.
+    pub files: Vec<PathBuf>,
+    /// Its release, where the files do not show it.
+    pub release: String,
+    /// The production its targets are of, where neither the declaration nor the files' names tell.
+    pub specprod: String,
+    /// Only these of its tables (all where empty).
+    pub tables: Vec<String>,
+    /// The HDU of a raw table; may be left out where a file has only one.
+    pub hdu: String,
 }
 
 /// How inputs are identified.

@@ -123,6 +123,7 @@ impl Plan {
             stages = Stage::ALL.to_vec();
             stages.retain(|stage| match stage {
                 Stage::Inventory | Stage::Extract => true,
+                Stage::Catalog => !run_file.catalog.is_empty(),
                 Stage::FitBasis | Stage::Embed | Stage::Neighbors => !models.is_empty(),
                 Stage::Load => run_file.load.enabled,
             });

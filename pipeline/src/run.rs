@@ -91,7 +91,8 @@ fn status(args: &RunArgs) -> Result<Exit> {
 pub(crate) fn execute(args: &RunArgs, environment: &Environment) -> Result<Exit> {
     let plan = Plan::read(&args.run_file, &args.overrides())?;
     // Inventory and loading compute nothing: they need no card.
-    let computes = plan.stages.iter().any(|stage| !matches!(stage, Stage::Inventory | Stage::Load));
+    let computes =
+        plan.stages.iter().any(|stage| !matches!(stage, Stage::Inventory | Stage::Catalog | Stage::Load));
     let device = if computes { plan.device } else { Device::Cpu };
     let (opened, fallback) = device.open(plan.run_file.resources.threads, &KernelCache::of(environment))?;
     if let Some(reason) = fallback {
@@ -191,6 +192,7 @@ fn run_each<B: Backend>(
             };
             let report = match stage {
                 Stage::Inventory => StageReport::default(),
+                Stage::Catalog => stages::catalog::run(plan, &progress)?, // map: catalogues' tables → catalog/, catalog_raw/
                 Stage::Extract => stages::extract::run(dev, plan, &found, &progress)?, // map: coadd + redshifts → features/, spectra/
                 Stage::FitBasis => stages::fit_basis::run(dev, plan, &found)?, // global: sample of spectra/ → models/
                 Stage::Embed => stages::embed::run(dev, plan, &found, &progress)?, // map: spectra/ + models/ → embeddings/

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Stage {
     /// Global: a release tree → `inventory.parquet`.
     Inventory,
+    /// Map: catalogues' tables → `catalog/`, `catalog_raw/`.
+    Catalog,
     /// Map: coadd + redshifts → `features/`, `spectra/`.
     Extract,
     /// Global: a seeded sample of `spectra/` → `models/`.
@@ -25,13 +27,21 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in the order data flows.
-    pub const ALL: [Self; 6] =
-        [Self::Inventory, Self::Extract, Self::FitBasis, Self::Embed, Self::Neighbors, Self::Load];
+    pub const ALL: [Self; 7] = [
+        Self::Inventory,
+        Self::Catalog,
+        Self::Extract,
+        Self::FitBasis,
+        Self::Embed,
+        Self::Neighbors,
+        Self::Load,
+    ];
 
     /// The stage's one word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Inventory => "inventory",
+            Self::Catalog => "catalog",
             Self::Extract => "extract",
             Self::FitBasis => "fit-basis",
             Self::Embed => "embed",
@@ -43,9 +53,13 @@ impl Stage {
     /// Changes whenever the bytes the stage leaves may change.
     pub fn version(self) -> u32 {
         match self {
-            Self::Inventory | Self::Extract | Self::FitBasis | Self::Embed | Self::Neighbors | Self::Load => {
-                1
-            }
+            Self::Inventory
+            | Self::Catalog
+            | Self::Extract
+            | Self::FitBasis
+            | Self::Embed
+            | Self::Neighbors
+            | Self::Load => 1,
         }
     }
 }

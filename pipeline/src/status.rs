@@ -77,7 +77,7 @@ impl Status {
             accounted.iter().filter(|unit| !present.contains(unit)).map(ToString::to_string).collect();
         for &stage in &plan.stages {
             let account = match stage {
-                Stage::Inventory => continue,
+                Stage::Inventory | Stage::Catalog => continue,
                 Stage::Extract => Account::of_extract(plan, inventory)?,
                 Stage::FitBasis => Account::of_fit_basis(plan)?,
                 Stage::Embed => Account::of_embed(plan, inventory)?,
@@ -231,7 +231,12 @@ impl Account {
                 format!("units: {expected} in the inventory, {total} accounted for"),
                 format!("targets: {} rows in", self.rows_in),
             ),
-            Stage::Inventory | Stage::FitBasis | Stage::Embed | Stage::Neighbors | Stage::Load => (
+            Stage::Inventory
+            | Stage::Catalog
+            | Stage::FitBasis
+            | Stage::Embed
+            | Stage::Neighbors
+            | Stage::Load => (
                 format!("{stage}: {total} of {expected} units accounted for"),
                 format!("{stage}: {} rows in", self.rows_in),
             ),

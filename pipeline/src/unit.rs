@@ -6,11 +6,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// One coadd file's identity within a release, or a model's, whose global results are one unit.
+/// One coadd file's identity within a release; a model's, whose global results are one unit; or some rows of a
+/// catalogue's table.
 ///
 /// The text form, used in every output, is
 /// `<specprod>/healpix/<survey>/<program>/<nside>/<pixel>`,
-/// `<specprod>/tile/<tileid>/<petal>/<night>` or `model/<name>`.
+/// `<specprod>/tile/<tileid>/<petal>/<night>`, `model/<name>`, `catalog/<table>/<file>/<block>` or
+/// `catalog_raw/<table>/<file>/<block>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UnitId {
     /// A HEALPix pixel (nested) of one survey and program.
@@ -42,21 +44,32 @@ pub enum UnitId {
         /// The model's name in the run file.
         name: String,
     },
+    /// A block of rows of one file's table.
+    Catalog {
+        /// Whether the table is declared, or taken as it is.
+        declared: bool,
+        /// The table in the lake and the database.
+        table: String,
+        /// The file's name without its suffixes.
+        file: String,
+        /// Which block of its rows, from 0.
+        block: u32,
+    },
 }
 
 /// Text that is not a unit id.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "`{0}` is not a unit id (<specprod>/healpix/<survey>/<program>/<nside>/<pixel>, <specprod>/tile/<tileid>/<petal>/<night> or model/<name>)"
+    "`{0}` is not a unit id (<specprod>/healpix/<survey>/<program>/<nside>/<pixel>, <specprod>/tile/<tileid>/<petal>/<night>, model/<name> or catalog/<table>/<file>/<block>)"
 )]
 pub struct ParseUnitError(pub String);
 
 impl UnitId {
-    /// The production the unit belongs to; a model belongs to none.
+    /// The production the unit belongs to; a model and a catalogue belong to none.
     pub fn specprod(&self) -> Option<&str> {
         match self {
             Self::Healpix { specprod, .. } | Self::Tile { specprod, .. } => Some(specprod),
-            Self::Model { .. } => None,
+            Self::Model { .. } | Self::Catalog { .. } => None,
         }
     }
 
@@ -76,6 +89,9 @@ impl fmt::Display for UnitId {
                 write!(f, "{specprod}/tile/{tileid}/{petal}/{night}")
             }
             Self::Model { name } => write!(f, "model/{name}"),
+            Self::Catalog { declared, table, file, block } => {
+                write!(f, "{}/{table}/{file}/{block}", if *declared { "catalog" } else { "catalog_raw" })
+            }
         }
     }
 }
@@ -110,6 +126,12 @@ impl FromStr for UnitId {
                 night: night.parse().map_err(|_| err())?,
             }),
             ["model", model] => Ok(Self::Model { name: name(model)? }),
+            [folder @ ("catalog" | "catalog_raw"), table, file, block] => Ok(Self::Catalog {
+                declared: *folder == "catalog",
+                table: name(table)?,
+                file: name(file)?,
+                block: block.parse().map_err(|_| err())?,
+            }),
             _ => Err(err()),
         }
     }
@@ -133,7 +155,13 @@ mod tests {
 
     #[test]
     fn unit_ids_survive_a_round_trip_through_text() {
-        for text in ["iron/healpix/main/dark/64/23040", "fuji/tile/80693/1/20210204", "model/qso-empca"] {
+        for text in [
+            "iron/healpix/main/dark/64/23040",
+            "fuji/tile/80693/1/20210204",
+            "model/qso-empca",
+            "catalog/zpix/zall-pix-iron/12",
+            "catalog_raw/my_table/a.b/0",
+        ] {
             assert_eq!(text.parse::<UnitId>().unwrap().to_string(), text);
         }
     }

@@ -86,7 +86,7 @@ fn join(
     let (survey, program) = match &unit {
         UnitId::Healpix { survey, program, .. } => (Some(survey.clone()), Some(program.clone())),
         // No file is a model's.
-        UnitId::Model { .. } => (None, None),
+        UnitId::Model { .. } | UnitId::Catalog { .. } => (None, None),
         UnitId::Tile { tileid, .. } => tables.look_up(*tileid, production.as_ref())?,
     };
     let faults: Vec<String> = files.iter().filter_map(|file| file.fault.clone()).collect();

@@ -1,6 +1,7 @@
 //! The stages' bodies.
 
 mod batches;
+pub(crate) mod catalog;
 pub(crate) mod embed;
 pub mod extract;
 pub(crate) mod fit_basis;

@@ -77,7 +77,7 @@ fn put_identity(columns: &mut Columns, plan: &Plan, unit: &UnitContext, rows: Ra
             columns.int32("night", std::iter::repeat_n(i32::try_from(*night).ok(), n));
         }
         // No coadd is a model's.
-        UnitId::Model { .. } => {}
+        UnitId::Model { .. } | UnitId::Catalog { .. } => {}
     }
 }
 
