@@ -16,7 +16,7 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 pub(crate) fn sha256_file(path: &std::path::Path) -> io::Result<String> {
     let mut writer = DigestWriter::new(io::sink());
     io::copy(&mut fs_err::File::open(path)?, &mut writer)?;
-    Ok(writer.finish().2)
+    Ok(writer.finish().2.unwrap_or_default())
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -28,30 +28,37 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A writer that knows the length and digest of what went through it.
+/// A writer that knows the length and, where it is asked for, the digest of what went through it.
 #[derive(Debug)]
 pub(crate) struct DigestWriter<W> {
     inner: W,
-    sha256: Sha256,
+    sha256: Option<Sha256>,
     bytes: u64,
 }
 
 impl<W: Write> DigestWriter<W> {
     /// Wraps a writer.
     pub(crate) fn new(inner: W) -> Self {
-        Self { inner, sha256: Sha256::new(), bytes: 0 }
+        Self { inner, sha256: Some(Sha256::new()), bytes: 0 }
     }
 
-    /// The wrapped writer, the bytes written and their digest.
-    pub(crate) fn finish(self) -> (W, u64, String) {
-        (self.inner, self.bytes, hex(&self.sha256.finalize()))
+    /// Wraps a writer whose bytes nobody will look up by their digest.
+    pub(crate) fn without_digest(inner: W) -> Self {
+        Self { inner, sha256: None, bytes: 0 }
+    }
+
+    /// The wrapped writer, the bytes written and their digest, where one was taken.
+    pub(crate) fn finish(self) -> (W, u64, Option<String>) {
+        (self.inner, self.bytes, self.sha256.map(|sha256| hex(&sha256.finalize())))
     }
 }
 
 impl<W: Write> Write for DigestWriter<W> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(buf)?;
-        self.sha256.update(&buf[..written]);
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(&buf[..written]);
+        }
         self.bytes += written as u64;
         Ok(written)
     }
@@ -72,6 +79,6 @@ mod tests {
         assert_eq!(sha256_hex(b"abc"), abc);
         let mut writer = DigestWriter::new(Vec::new());
         writer.write_all(b"abc").unwrap();
-        assert_eq!(writer.finish(), (b"abc".to_vec(), 3, abc.to_owned()));
+        assert_eq!(writer.finish(), (b"abc".to_vec(), 3, Some(abc.to_owned())));
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct WrittenFile {
     path: PathBuf,
     temporary: NamedTempFile,
     bytes: u64,
-    sha256: String,
+    sha256: Option<String>,
 }
 
 /// A file that is being written aside.
@@ -142,7 +142,7 @@ impl WrittenFile {
     pub(crate) fn commit(self, run_folder: &Path) -> Result<FileRecord> {
         let relative = self.path.strip_prefix(run_folder).unwrap_or(&self.path);
         let record =
-            FileRecord { path: relative.display().to_string(), bytes: self.bytes, sha256: Some(self.sha256) };
+            FileRecord { path: relative.display().to_string(), bytes: self.bytes, sha256: self.sha256 };
         if let Some(folder) = self.path.parent() {
             fs_err::create_dir_all(folder).map_err(Error::io("cannot make an output folder"))?;
         }

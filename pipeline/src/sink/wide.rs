@@ -59,7 +59,8 @@ struct Task {
 }
 
 impl WideWriter {
-    /// Starts a file that will stand at `path`; `sample` is the first rows of its columns.
+    /// Starts a file that will stand at `path`; `sample` is the first rows of its columns. Its record will have a
+    /// digest.
     ///
     /// # Errors
     /// Where the file cannot be created or Parquet has no place for a column.
@@ -69,6 +70,29 @@ impl WideWriter {
         footer: Footer,
         sample: &[ArrayRef],
     ) -> Result<Self> {
+        Self::start(path, schema, footer, sample, DigestWriter::new)
+    }
+
+    /// Starts a file as [`Self::create`] does, for a record without a digest.
+    ///
+    /// # Errors
+    /// Where the file cannot be created or Parquet has no place for a column.
+    pub(crate) fn create_without_digest(
+        path: &Path,
+        schema: SchemaRef,
+        footer: Footer,
+        sample: &[ArrayRef],
+    ) -> Result<Self> {
+        Self::start(path, schema, footer, sample, DigestWriter::without_digest)
+    }
+
+    fn start(
+        path: &Path,
+        schema: SchemaRef,
+        footer: Footer,
+        sample: &[ArrayRef],
+        wrap: fn(NamedTempFile) -> Aside,
+    ) -> Result<Self> {
         let io = Error::io(format!("cannot write {}", path.display()));
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = fs_err::create_dir_all(folder).and_then(|()| NamedTempFile::new_in(folder)).map_err(io)?;
@@ -77,8 +101,7 @@ impl WideWriter {
         let mut properties = properties(&descriptor, &schema, footer, sample);
         parquet::arrow::add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
         let root = descriptor.root_schema_ptr();
-        let writer =
-            SerializedFileWriter::new(DigestWriter::new(file), root, Arc::new(properties)).map_err(fail)?;
+        let writer = SerializedFileWriter::new(wrap(file), root, Arc::new(properties)).map_err(fail)?;
         let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
         let tasks = tasks(&descriptor, schema.fields().len());
         let (sender, groups) = mpsc::sync_channel(0);

@@ -233,7 +233,7 @@ fn digest(file: &std::fs::File) -> io::Result<String> {
     loop {
         let read = file.read_at(&mut buffer, at)?;
         if read == 0 {
-            return Ok(writer.finish().2);
+            return Ok(writer.finish().2.unwrap_or_default());
         }
         writer.write_all(&buffer[..read])?;
         at += read as u64;
