@@ -1,0 +1,4 @@
+//! Declared catalogues.
+
+mod galaxies;
+mod targets;
