@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::relational::relations;
-use crate::{Table, embeddings, features, inventory, model, neighbors, spectra};
+use crate::{Table, catalogs, embeddings, features, inventory, model, neighbors, spectra};
 
 /// The data dictionary as Markdown.
 pub fn data_dictionary() -> String {
@@ -41,6 +41,7 @@ pub fn data_dictionary() -> String {
         };
         render_table(&mut text, &relation.full_name(), &computed);
     }
+    text.push_str(&catalogs::overview());
     text
 }
 

@@ -5,6 +5,7 @@
 //! tables both follow from it.
 
 mod names;
+mod overview;
 mod text;
 
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use crate::{Field, Kind, Table};
 
 pub use names::NamePattern;
+pub(crate) use overview::overview;
 pub use text::DeclarationError;
 
 /// A catalogue: one declaration.
