@@ -10,7 +10,8 @@ WITH_TOOLS = tools=$$(scripts/setup.sh); eval "$$tools"
 # Where there is a PostgreSQL, a database test that skips itself fails.
 WITH_POSTGRES = export SPECMILL_REQUIRE_POSTGRES="$${SPECMILL_REQUIRE_POSTGRES:-$${SPECMILL_POSTGRES:+1}}"
 
-.PHONY: demo demo-database test test-checked lint dictionary sql registers samples bench bench-peers golden gpu-check
+.PHONY: demo demo-database test test-checked lint dictionary sql registers samples bench bench-peers bench-tables \
+	check-tables golden gpu-check
 
 # From simulated and sample coadds to Parquet and PostgreSQL, with the account of every target and two pictures.
 demo:
@@ -101,3 +102,19 @@ bench-peers:
 	@.cache/peers/bin/python benches/peers/neighbors.py $(TARGET_DIR)/release/embed_rates
 	@$(TARGET_DIR)/release/embed_rates project 1920 && .cache/peers/bin/python benches/peers/empca.py rates --spectra 1920
 	@$(WITH_TOOLS); [ -z "$${SPECMILL_POSTGRES:-}" ] || $(TARGET_DIR)/release/load_rates .cache/bench/load 1000000 64
+
+# Python readers of tables; needs network for their pinned packages.
+.cache/tables/installed: benches/peers/tables-requirements.txt data-samples/golden/requirements.txt
+	@python3 -m venv .cache/tables && .cache/tables/bin/pip install -q -r $<
+	@touch $@
+
+# Every table of the genuine files (SPECMILL_REAL_DATA), converted, against astropy and fitsio, value by value; what
+# was written, against pyarrow, polars and DuckDB.
+check-tables: .cache/tables/installed
+	@$(WITH_TOOLS); cargo build --release --locked -p specmill
+	@.cache/tables/bin/python benches/peers/check_tables.py --specmill $(SPECMILL)
+
+# Tables as large as DR1's to Parquet, beside astropy and fitsio with pyarrow.
+bench-tables: .cache/tables/installed
+	@$(WITH_TOOLS); cargo build --release --locked -p specmill
+	@.cache/tables/bin/python benches/peers/tables.py --specmill $(SPECMILL) --work .cache/bench/tables

@@ -1,11 +1,13 @@
 """Compares every table of a folder of FITS files, converted, with astropy and fitsio, value by value.
 
 What: per file and HDU the values compared with each reader and the differences, explained ones with their reason;
-that every unit which was rewritten means the same to astropy; that polars and DuckDB open the Parquet files and
-see their rows and NULLs; exit 1 where a difference is not explained or nothing could be compared.
+that every unit which was rewritten means the same to astropy; that pyarrow, polars and DuckDB open the Parquet
+files and see the same rows, NULLs and sums; exit 1 where a difference is not explained or nothing could be compared.
 Why: a catalogue must reach the lake as it is: every bit of every number, every string, every row.
-Sources: astropy `fits.open`, fitsio `FITS`, polars, DuckDB, in the versions installed (they are printed).
+Sources: astropy `fits.open`, fitsio `FITS`, pyarrow, polars, DuckDB, in the versions of tables-requirements.txt (they are
+printed).
 
+    make check-tables
     python check_tables.py --specmill target/release/specmill [--data FOLDER] …
 
 Without --data the folder is SPECMILL_REAL_DATA, or ../shared/desi-real beside the project. Floating-point numbers
@@ -156,7 +158,7 @@ def meaning(unit: str) -> units.UnitBase:
     text = re.sub(r"nanomagg(ies|y)|nmgy", "nanomaggy", unit.replace("'", ""))
     text = re.sub(r"^(10\*\*-?\d+)(?=[A-Za-z])", r"\1 ", re.sub(r"(?<=[A-Za-z0-9])\.(?=[A-Za-z])", " ", text))
     # An h beside parsecs is Hubble's; astropy alone would take it for an hour.
-    text = re.sub(r"\bh(?=-1)", "littleh", text) if "pc" in text else text
+    text = re.sub(r"\bh(?=-?\d|\b)", "littleh", text) if "pc" in text else text
     with units.add_enabled_units([littleh]):
         return units.Unit(text, format="generic")
 
@@ -174,20 +176,62 @@ def check_units(table: pa.Table, account: Account) -> None:
             account.problems.append(f"unit {written!r} became {unit!r}")
 
 
+def sums_by_pyarrow(table: pa.Table) -> dict[int, tuple[float, float]]:
+    """Sum and sum of magnitudes of the finite values of the columns of single numbers, by position."""
+    found = {}
+    for i, column in enumerate(table.columns):
+        if pa.types.is_integer(column.type):
+            total = sum(value for value in column.to_pylist() if value is not None)
+            found[i] = (total, 0.0)
+        elif pa.types.is_floating(column.type):
+            cells = column.drop_null().to_numpy().astype("f8")
+            finite = cells[np.isfinite(cells)]
+            found[i] = (float(finite.sum()), float(np.abs(finite).sum()))
+    return found
+
+
+def sum_by_polars(series: polars.Series) -> float:
+    """Sum of the finite values."""
+    if series.dtype.is_float():
+        series = series.cast(polars.Float64)
+        return series.filter(series.is_finite()).sum()
+    return series.cast(polars.Int128).sum()
+
+
+def sum_by_duckdb(column: str, kind: str) -> str:
+    """The expression of a sum of finite values."""
+    name = '"' + column.replace('"', '""') + '"'
+    if kind in ("FLOAT", "DOUBLE"):
+        return f"coalesce(sum({name}::DOUBLE) FILTER (isfinite({name})), 0)"
+    return f"coalesce(sum({name}::HUGEINT), 0)"
+
+
 def check_openers(path: Path, table: pa.Table, where: str, account: Account) -> None:
-    """polars and DuckDB see the same rows and NULLs."""
+    """pyarrow, polars and DuckDB see the same rows, NULLs and sums."""
     nulls = [column.null_count for column in table.columns]
+    sums = sums_by_pyarrow(table)
+    account.values["opened in pyarrow"] += 1
     frame = polars.read_parquet(path)
     if frame.height != table.num_rows or list(frame.null_count().row(0)) != nulls:
         account.problems.append(f"{where}: polars sees other rows or NULLs")
+    polars_sums = [sum_by_polars(frame.to_series(i)) for i in sums]
     account.values["opened in polars"] += 1
     # DuckDB tells no upper from lower case and renames the second of two such columns: count by position.
     columns = duckdb.sql(f"DESCRIBE SELECT * FROM read_parquet('{path}')").fetchall()
-    counts = ", ".join('count("' + column[0].replace('"', '""') + '")' for column in columns)
-    rows, *filled = duckdb.sql(f"SELECT count(*), {counts} FROM read_parquet('{path}')").fetchall()[0]
-    if rows != table.num_rows or [rows - n for n in filled] != nulls:
+    counts = ['count("' + column[0].replace('"', '""') + '")' for column in columns]
+    added = [sum_by_duckdb(columns[i][0], columns[i][1]) for i in sums]
+    query = f"SELECT count(*), {', '.join(counts + added)} FROM read_parquet('{path}')"
+    rows, *found = duckdb.sql(query).fetchall()[0]
+    if rows != table.num_rows or [rows - n for n in found[: len(columns)]] != nulls:
         account.problems.append(f"{where}: DuckDB sees other rows or NULLs")
     account.values["opened in DuckDB"] += 1
+    for reader, theirs in (("polars", polars_sums), ("DuckDB", found[len(columns) :])):
+        for (i, (total, magnitude)), other in zip(sums.items(), theirs, strict=True):
+            # Two orders of n additions differ by at most 2 n rounding errors of the sum of magnitudes.
+            if abs(total - other) > 2 * table.num_rows * 2.0**-53 * magnitude:
+                name = table.column_names[i]
+                account.problems.append(f"{where} {name}: its sum is {other} in {reader}, expected {total}")
+            account.values[f"sums compared with {reader}"] += 1
 
 
 def convert(

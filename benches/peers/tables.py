@@ -5,8 +5,9 @@ its own, all writing zstd level 1 with statistics; the ratio to the fastest peer
 file holds the values of the peer's. Peers run on one thread, as they do by default; ours on all cores.
 Why: the bar is five times the best a user could run instead, in at most 1 GiB, on the same files and cores.
 Sources: astropy `Table.read` and `fits.open`, fitsio whole and by blocks of rows, pyarrow `write_table`, in the
-versions of requirements.txt.
+versions of tables-requirements.txt.
 
+    make bench-tables
     python tables.py --specmill target/release/specmill --work FOLDER [--zall ROWS] [--fastspec ROWS] [--repeat N]
 
 The tables have the columns and widths of DR1's zall-pix (136) and FASTSPEC (887); their values repeat, are

@@ -89,6 +89,7 @@ EXAMPLES:
     #[command(after_help = "EXAMPLES:
   specmill simulate --out sim --targets 2000
   specmill simulate --out big --targets 500000 --resolution none
+  specmill simulate --out tables --targets 2000000 --catalogs zall-pix,fastspecfit --no-spectra
   specmill simulate --samples data-samples")]
     Simulate(SimulateArgs),
 }
@@ -350,6 +351,13 @@ pub struct SimulateArgs {
     /// RESOLUTION matrices: in full, as holes of the right size, or left out.
     #[arg(long, value_enum, default_value_t = ResolutionArg::Sparse)]
     pub resolution: ResolutionArg,
+    /// Write catalogues of the same targets too: those named or declared in a file (.toml), or every one that comes
+    /// along.
+    #[arg(long, value_name = "NAME", num_args = 0.., value_delimiter = ',', conflicts_with = "samples")]
+    pub catalogs: Option<Vec<String>>,
+    /// Write the catalogues alone, for millions of targets.
+    #[arg(long, requires = "catalogs")]
+    pub no_spectra: bool,
 }
 
 /// `--release`.

@@ -1,9 +1,12 @@
 //! `simulate`: the command around the generator.
 
+use std::path::Path;
+
+use specmill_schemas::catalogs::{Catalog, catalogs};
 use specmill_simulate::{Grouping, Release, Resolution, SimulateConfig, write_samples};
 
 use crate::cli::{GroupingArg, ReleaseArg, ResolutionArg, SimulateArgs};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::run::print;
 
@@ -14,7 +17,7 @@ use crate::run::print;
 pub(crate) fn run(args: &SimulateArgs) -> Result<Exit> {
     let (folder, report) = match (&args.samples, &args.out) {
         (Some(samples), _) => (samples, write_samples(samples)?),
-        (None, Some(out)) => (out, specmill_simulate::simulate(&config(args, out.clone()))?),
+        (None, Some(out)) => (out, specmill_simulate::simulate(&config(args, out.clone())?)?),
         // The command line requires one of the two.
         (None, None) => return Ok(Exit::BadPlan),
     };
@@ -29,13 +32,39 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<Exit> {
     Ok(Exit::Complete)
 }
 
-fn config(args: &SimulateArgs, out: std::path::PathBuf) -> SimulateConfig {
+/// The declarations that `--catalogs` names.
+fn declarations(names: &[String]) -> Result<Vec<Catalog>> {
+    let all = catalogs();
+    if names.is_empty() {
+        return Ok(all);
+    }
+    let fault = |problem: String| Error::Argument { argument: "--catalogs", problem };
+    let find = |name: &String| {
+        if let Some(stem) = name.strip_suffix(".toml") {
+            let text = fs_err::read_to_string(name).map_err(|error| fault(error.to_string()))?;
+            let stem = Path::new(stem).file_name().and_then(|stem| stem.to_str()).unwrap_or(stem);
+            return Catalog::parse(stem, &text).map_err(|error| fault(format!("{name}: {error}")));
+        }
+        let known = all.iter().map(|catalog| catalog.name.as_str());
+        let known = || known.clone().collect::<Vec<_>>().join(", ");
+        let found = all.iter().find(|catalog| catalog.name == *name);
+        found.cloned().ok_or_else(|| {
+            fault(format!(
+                "no catalogue is called {name}; there are {}, and files that end in .toml",
+                known()
+            ))
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+fn config(args: &SimulateArgs, out: std::path::PathBuf) -> Result<SimulateConfig> {
     let release = |release: &ReleaseArg| match release {
         ReleaseArg::Edr => Release::Edr,
         ReleaseArg::Dr1 => Release::Dr1,
         ReleaseArg::Dr2 => Release::Dr2,
     };
-    SimulateConfig {
+    Ok(SimulateConfig {
         seed: args.seed,
         releases: args.release.iter().map(release).collect(),
         targets_per_unit: args.targets_per_unit,
@@ -49,6 +78,8 @@ fn config(args: &SimulateArgs, out: std::path::PathBuf) -> SimulateConfig {
             ResolutionArg::Sparse => Resolution::Sparse,
             ResolutionArg::None => Resolution::None,
         },
+        catalogs: args.catalogs.as_ref().map_or_else(|| Ok(Vec::new()), |names| declarations(names))?,
+        spectra: !args.no_spectra,
         ..SimulateConfig::new(out, args.targets)
-    }
+    })
 }

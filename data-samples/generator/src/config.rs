@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use specmill_schemas::catalogs::Catalog;
+
 /// The data release whose file layout is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Release {
@@ -84,6 +86,11 @@ pub struct SimulateConfig {
     pub repeat_fraction: f64,
     /// Write the redrock files as `.fits.gz`.
     pub gzip_redrock: bool,
+    /// Declarations of catalogues to write of the same targets, with `truth/catalogs-<specprod>.csv` beside them.
+    pub catalogs: Vec<Catalog>,
+    /// Whether spectra, redrock files and their truth are written. Without them the catalogues alone are: a target
+    /// takes microseconds, and its fit follows from its magnitude.
+    pub spectra: bool,
     /// Worker threads; `None` takes what the machine has. The bytes written do not depend on it.
     pub threads: Option<usize>,
 }
@@ -103,6 +110,8 @@ impl SimulateConfig {
             truth: Truth::Full,
             repeat_fraction: 0.02,
             gzip_redrock: false,
+            catalogs: Vec::new(),
+            spectra: true,
             threads: None,
         }
     }
@@ -111,7 +120,7 @@ impl SimulateConfig {
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SimulateReport {
-    /// Coadd files, each with its redrock file.
+    /// Coadd files, each with its redrock file; without spectra, what they would be.
     pub units: usize,
     /// Coadd rows.
     pub targets: usize,

@@ -3,8 +3,10 @@
 //! [`simulate`] writes coadds and redrock files of EDR, DR1 and DR2 as trees of pixels and tiles,
 //! redshift catalogues, and one truth table per release. Objects are drawn from a seed and the
 //! TARGETID, noise from the seed, the unit and the row, so equal requests give equal bytes on any
-//! machine and for any number of threads. Nothing here is shared with the code it serves to test.
+//! machine and for any number of threads. Of the code it serves to test only the declarations of
+//! catalogues are shared: what a catalogue's files look like is said there, once.
 
+mod catalogs;
 mod coadd;
 mod config;
 mod draw;

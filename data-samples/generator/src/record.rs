@@ -149,6 +149,39 @@ pub(crate) fn observe_row(seed: u64, sampler: &Sampler, sky: &Sky, unit: &Unit, 
     Observed { record, arms, source, noiseless, ivar }
 }
 
+/// What the tables say of row `index` where nobody looks at its pixels: the same target and exposures, a fit by the
+/// target's magnitude alone, no scores.
+pub(crate) fn unseen_row(seed: u64, unit: &Unit, index: usize) -> Record {
+    let row = unit.rows[index];
+    let mut draw = Draw::keyed(seed, &format!("unseen/{}", unit.id()), index as u64);
+    let exposures = exposures_of(seed, unit, index);
+    let source = Source::new(seed, row.targetid, row.class, row.chosen_by);
+    let ebv = if row.class.is_object() { ebv_towards(seed, row.targetid) } else { 0.0 };
+    let exposure_s = exposures.iter().map(|exposure| exposure.exptime_s).sum::<f64>();
+    let conditions = Conditions { exposure_s, program: unit.program, throughput: 1.0 };
+    // g - r and r - z of old galaxies are near 1; of the others both are bluer.
+    let colour = if matches!(row.class, Class::Galaxy(_)) { 0.9 } else { 0.3 };
+    let of_mag = |mag: f64| libm::exp10(0.4 * (22.5 - mag));
+    let nanomaggies = [colour, 0.0, -0.7 * colour].map(|shift| of_mag(source.fibre_mag_r + shift));
+    // A spectrum of magnitude 20 has a signal to noise ratio near 5 in each of 7,781 pixels after 1,000 s.
+    let power = 2e5 * exposure_s / 1000.0 * libm::exp10(-0.8 * (source.fibre_mag_r - 20.0).max(-4.0));
+    let npixels = if row.dead { 0 } else { 7781 };
+    let chi2 = 7781.0 + 125.0 * draw.normal();
+    Record {
+        row,
+        fiber: i32::try_from((index * 37 + 11) % 500).unwrap_or(0) + 500 * petal(unit, index),
+        fiberstatus: fiberstatus(&row, &mut draw),
+        ebv,
+        nanomaggies: if row.class.is_object() { nanomaggies } else { [0.0; 3] },
+        fibre_share: draw.range(0.3, 0.78),
+        subpriority: draw.uniform(),
+        fit: settle(&source, &row, (npixels, chi2, power), &mut draw),
+        scores: [Scores::default(); 3],
+        tsnr2: tsnr2(&conditions, &mut draw),
+        exposures,
+    }
+}
+
 fn petal(unit: &Unit, index: usize) -> i32 {
     match unit.place {
         crate::plan::Place::Tile { petal, .. } => i32::from(petal),
@@ -251,6 +284,11 @@ fn fit(source: &Source, row: &Row, noiseless: &Noiseless, arms: &[ArmData; 3], d
             }
         }
     }
+    settle(source, row, (npixels, chi2, power), draw)
+}
+
+/// The fit that so many pixels, their chi2 and the power of the spectrum lead to.
+fn settle(source: &Source, row: &Row, (npixels, chi2, power): (i64, f64, f64), draw: &mut Draw) -> Fit {
     if npixels == 0 {
         return no_fit(row);
     }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use crate::catalogs::{self, Host};
 use crate::coadd::{self, Context, Written};
 use crate::config::{Release, SimulateConfig, SimulateReport, Truth};
 use crate::error::SimulateError;
 use crate::fits::{TextFile, write_bytes};
 use crate::noise::Sky;
 use crate::plan::{self, Unit};
+use crate::record::unseen_row;
 use crate::redrock;
 use crate::sampler::Sampler;
 use crate::truth;
@@ -41,6 +43,9 @@ fn check(cfg: &SimulateConfig) -> Result<(), SimulateError> {
     if cfg.releases.is_empty() {
         return Err(SimulateError::Config("no release was named"));
     }
+    if cfg.catalogs.is_empty() && !cfg.spectra {
+        return Err(SimulateError::Config("neither spectra nor a catalogue is wanted"));
+    }
     if !(0.0..=0.25).contains(&cfg.repeat_fraction) {
         return Err(SimulateError::Config("the share of repeats lies between 0 and 0.25"));
     }
@@ -48,8 +53,9 @@ fn check(cfg: &SimulateConfig) -> Result<(), SimulateError> {
 }
 
 pub(crate) fn write_all(cfg: &SimulateConfig, units: &[Unit]) -> Result<SimulateReport, SimulateError> {
-    let (sampler, sky) = (Sampler::new(), Sky::new());
-    let context = Context { cfg, sampler: &sampler, sky: &sky };
+    // Seconds to make, and for spectra alone.
+    let optics = cfg.spectra.then(|| (Sampler::new(), Sky::new()));
+    let context = optics.as_ref().map(|(sampler, sky)| Context { cfg, sampler, sky });
     let mut report = SimulateReport::default();
     let mut tables = Vec::new();
     for release in Release::ALL {
@@ -57,10 +63,10 @@ pub(crate) fn write_all(cfg: &SimulateConfig, units: &[Unit]) -> Result<Simulate
             tables.push(Tables::create(cfg, release, units)?);
         }
     }
-    for chunk in units.chunks(UNITS_AT_ONCE) {
+    for (n, chunk) in units.chunks(UNITS_AT_ONCE).enumerate() {
         let written: Result<Vec<Written>, SimulateError> =
-            chunk.par_iter().map(|unit| write_unit(&context, unit)).collect();
-        for (unit, written) in chunk.iter().zip(written?) {
+            chunk.par_iter().map(|unit| write_unit(cfg, context.as_ref(), unit)).collect();
+        for ((number, unit), written) in (n * UNITS_AT_ONCE..).zip(chunk).zip(written?) {
             report.units += 1;
             report.targets += written.records.len();
             report.repeats += unit.rows.iter().filter(|row| row.repeat).count();
@@ -68,16 +74,27 @@ pub(crate) fn write_all(cfg: &SimulateConfig, units: &[Unit]) -> Result<Simulate
             report.files.extend(written.paths.iter().cloned());
             for table in tables.iter_mut().filter(|table| table.release == unit.release) {
                 table.append(unit, &written)?;
+                if !cfg.catalogs.is_empty() {
+                    table.hosts.extend(written.records.iter().map(|record| Host::new(number, record)));
+                }
             }
         }
     }
     for table in tables {
-        table.finish(cfg, &mut report)?;
+        table.finish(cfg, units, &mut report)?;
     }
     Ok(report)
 }
 
-fn write_unit(context: &Context<'_>, unit: &Unit) -> Result<Written, SimulateError> {
+fn write_unit(
+    cfg: &SimulateConfig,
+    context: Option<&Context<'_>>,
+    unit: &Unit,
+) -> Result<Written, SimulateError> {
+    let Some(context) = context else {
+        let records = (0..unit.rows.len()).map(|index| unseen_row(cfg.seed, unit, index)).collect();
+        return Ok(Written { records, truth: Vec::new(), paths: Vec::new(), bytes: 0 });
+    };
     let mut written = coadd::write(context, unit)?;
     let suffix = if unit.gzip_redrock { "fits.gz" } else { "fits" };
     let path = context.cfg.out.join(format!("{}.{suffix}", unit.stem("redrock")));
@@ -92,12 +109,15 @@ struct Tables {
     catalogue: Option<Catalogue>,
     tiles: BTreeMap<i32, TileRow>,
     truth: Option<TextFile>,
+    /// The targets of the catalogues, where there are any.
+    hosts: Vec<Host>,
 }
 
 impl Tables {
     fn create(cfg: &SimulateConfig, release: Release, units: &[Unit]) -> Result<Self, SimulateError> {
-        let catalogue = Catalogue::create(&cfg.out, release, units)?;
-        let truth = if cfg.truth == Truth::None {
+        let wanted = cfg.spectra || cfg.catalogs.iter().any(|catalog| catalog.name == "zall-pix");
+        let catalogue = if wanted { Catalogue::create(&cfg.out, release, units)? } else { None };
+        let truth = if cfg.truth == Truth::None || !cfg.spectra {
             None
         } else {
             let path = cfg.out.join(format!("truth/truth-{}.csv", release.specprod()));
@@ -105,7 +125,7 @@ impl Tables {
             file.append(&truth::header())?;
             Some(file)
         };
-        Ok(Self { release, catalogue, tiles: BTreeMap::new(), truth })
+        Ok(Self { release, catalogue, tiles: BTreeMap::new(), truth, hosts: Vec::new() })
     }
 
     fn append(&mut self, unit: &Unit, written: &Written) -> Result<(), SimulateError> {
@@ -121,7 +141,12 @@ impl Tables {
         Ok(())
     }
 
-    fn finish(self, cfg: &SimulateConfig, report: &mut SimulateReport) -> Result<(), SimulateError> {
+    fn finish(
+        self,
+        cfg: &SimulateConfig,
+        units: &[Unit],
+        report: &mut SimulateReport,
+    ) -> Result<(), SimulateError> {
         let mut done = Vec::new();
         if let Some(catalogue) = self.catalogue {
             done.push(catalogue.finish()?);
@@ -134,6 +159,9 @@ impl Tables {
         }
         if let Some(truth) = self.truth {
             done.push(truth.finish()?);
+        }
+        if !cfg.catalogs.is_empty() {
+            done.extend(catalogs::write(cfg, self.release, units, &self.hosts)?);
         }
         for (path, bytes) in done {
             report.files.push(path);

@@ -6,10 +6,12 @@ mod formats;
 mod fuzz;
 mod real_files;
 mod refusals;
+mod simulated;
 mod traps;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use specmill::fits::bintable::{Block, Notes, TableOptions, TableReader};
+use specmill::fits::prescan::HduInfo;
 use specmill::fits::{FitsError, Source};
 use std::sync::Arc;
 
@@ -38,7 +40,11 @@ impl Whole {
 /// Reads every row of the first table.
 pub(crate) fn read_source(source: &Source, options: &TableOptions) -> Result<Whole, FitsError> {
     // A file that lost its table still has a primary HDU, to be refused.
-    let hdu = source.hdus().get(1).unwrap_or(&source.hdus()[0]);
+    read_hdu(source, source.hdus().get(1).unwrap_or(&source.hdus()[0]), options)
+}
+
+/// Reads every row of one table.
+pub(crate) fn read_hdu(source: &Source, hdu: &HduInfo, options: &TableOptions) -> Result<Whole, FitsError> {
     let reader = TableReader::new(source, hdu, options)?;
     let n = reader.columns().len();
     let schema = Arc::new(reader.schema());

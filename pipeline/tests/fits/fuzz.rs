@@ -24,7 +24,7 @@ const FILES_PER_ROUND: u64 = 300;
 const INTACT_FILES: usize = 5;
 
 /// Intact files of every layout the reader knows.
-fn intact_files() -> Vec<Vec<u8>> {
+pub(crate) fn intact_files() -> Vec<Vec<u8>> {
     let coadds = [MaskForm::Unsigned, MaskForm::Signed, MaskForm::Tiles].map(|mask| {
         let scores =
             Some(vec![TestColumn::i64("TARGETID", &TARGETIDS), TestColumn::f32("TSNR2_LRG", &[1.0; 5])]);
@@ -114,6 +114,28 @@ pub(crate) fn damage(file: &[u8], stream: &mut Stream) -> Vec<u8> {
     bytes
 }
 
+/// Damages values, and cards that say how to read them, but neither sizes nor places: most such files pass the scan.
+pub(crate) fn damage_values(file: &[u8], stream: &mut Stream) -> Vec<u8> {
+    let mut bytes = file.to_vec();
+    let Some(end) = (0..bytes.len() / 80).rfind(|&i| bytes[80 * i..].starts_with(b"END     ")) else {
+        return bytes;
+    };
+    let data = (80 * (end + 1)).next_multiple_of(2880);
+    for _ in 0..=stream.below(16) {
+        if data < bytes.len() {
+            let at = data + stream.below(bytes.len() - data);
+            bytes[at] = stream.next().to_le_bytes()[0];
+        }
+    }
+    let mut cards = cards_of(&bytes);
+    let reading = ["TNULL", "TSCAL", "TZERO", "TDIM", "TUNIT", "TTYPE", "TDISP", "EXTNAME"];
+    cards.retain(|&at| reading.iter().any(|keyword| bytes[at..].starts_with(keyword.as_bytes())));
+    if !cards.is_empty() && stream.below(2) == 0 {
+        rewrite_at(&mut bytes, cards[stream.below(cards.len())], stream);
+    }
+    bytes
+}
+
 fn flip_anywhere(bytes: &mut [u8], stream: &mut Stream) {
     for _ in 0..=stream.below(8) {
         if !bytes.is_empty() {
@@ -148,6 +170,10 @@ fn rewrite_card(bytes: &mut [u8], stream: &mut Stream) {
         return;
     }
     let at = cards[stream.below(cards.len())];
+    rewrite_at(bytes, at, stream);
+}
+
+fn rewrite_at(bytes: &mut [u8], at: usize, stream: &mut Stream) {
     let value = format!("{:>20}{:50}", stream.pick(&VALUES), "");
     bytes[at + 10..at + 80].copy_from_slice(&value.as_bytes()[..70]);
 }
@@ -161,7 +187,7 @@ fn copy_card(bytes: &mut [u8], stream: &mut Stream) {
 }
 
 /// What the scan promises of every HDU it accepts.
-fn check_promises(hdus: &[HduInfo], size: u64) {
+pub(crate) fn check_promises(hdus: &[HduInfo], size: u64) {
     for hdu in hdus {
         assert!(hdu.header_offset < hdu.data_offset && hdu.data_offset <= size + 2880);
         assert!(hdu.data_bytes == 0 || hdu.data_offset + hdu.data_bytes <= size);
@@ -236,7 +262,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 }
 
 /// Peak resident memory of this process, KiB.
-fn peak_kib() -> u64 {
+pub(crate) fn peak_kib() -> u64 {
     let status = fs_err::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
