@@ -111,6 +111,22 @@ pub enum CatalogCommand {
 Types follow TFORM, TSCAL and TZERO; units and cards are metadata of the columns. A TNULL that a masked
 table left behind (999999 cut to the column's width) is not followed: see --tnull.")]
     Convert(ConvertArgs),
+    /// Compare the catalogues of a run with their files: rows, and count and sum of every column.
+    #[command(after_help = "EXAMPLES:
+  specmill catalog verify jobs/runs/catalogs.toml
+
+It exits with 3 where anything differs, has another number of rows than published, or is not done yet.")]
+    Verify(VerifyArgs),
+}
+
+/// Which run to verify.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The run file.
+    pub run_file: PathBuf,
+    /// The run folder, instead of [output] folder.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
 }
 
 /// What to list.

@@ -508,6 +508,15 @@ fn known_keys() -> Vec<String> {
     keys
 }
 
+/// The keys of a `[[catalog]]`, of which the defaults have none.
+fn catalog_keys() -> Vec<String> {
+    let mut keys = Vec::new();
+    if let Ok(toml::Value::Table(table)) = toml::Value::try_from(CatalogInput::default()) {
+        collect_keys(&table, "catalog", &mut keys);
+    }
+    keys
+}
+
 fn collect_keys(table: &toml::Table, prefix: &str, keys: &mut Vec<String>) {
     for (key, value) in table {
         let full = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
@@ -521,9 +530,13 @@ fn collect_keys(table: &toml::Table, prefix: &str, keys: &mut Vec<String>) {
 fn describe_unknown(key: &str) -> String {
     // Less alike than this and a suggestion misleads more than it helps.
     const ALIKE: f64 = 0.75;
+    // An array of tables has a number in its keys.
+    let plain: Vec<&str> = key.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
+    let key = plain.join(".");
     let best = known_keys()
         .into_iter()
-        .map(|known| (strsim::jaro_winkler(key, &known), known))
+        .chain(catalog_keys())
+        .map(|known| (strsim::jaro_winkler(&key, &known), known))
         .filter(|(score, _)| *score >= ALIKE)
         .max_by(|(a, _), (b, _)| a.total_cmp(b));
     match best {
@@ -587,6 +600,14 @@ mod tests {
     fn a_misspelt_table_is_an_error() {
         let error = RunFile::parse("[extracts]\nmask_rule = \"dr1\"\n", Path::new("run.toml")).unwrap_err();
         assert!(error.to_string().contains("did you mean `extract`?"), "{error}");
+    }
+
+    #[test]
+    fn a_typo_in_a_catalogue_is_an_error_that_names_the_right_key() {
+        let text = "[[catalog]]\nname = \"zall-pix\"\nspecprd = \"iron\"\n";
+        let error = RunFile::parse(text, Path::new("run.toml")).unwrap_err();
+        let expected = "unknown key `catalog.specprd`; did you mean `catalog.specprod`?";
+        assert!(error.to_string().contains(expected), "{error}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::fits::FitsError;
 use crate::inventory::InventoryError;
 use crate::sink::postgres::DatabaseError;
+use crate::stages::CatalogError;
 
 /// The result of everything that can end a command.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -67,6 +68,9 @@ pub enum Error {
     /// A FITS file that the whole run needs cannot be used.
     #[error(transparent)]
     Fits(#[from] FitsError),
+    /// A catalogue's file is not as it is declared.
+    #[error(transparent)]
+    Catalog(#[from] Box<CatalogError>),
     /// A kernel or its device failed for the whole run.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -159,6 +163,11 @@ impl Error {
         move |source| Self::Io { what, source }
     }
 
+    /// Whether it lies in a file that was read, not in what is written.
+    pub(crate) fn is_of_the_input(&self) -> bool {
+        matches!(self, Self::Fits(_) | Self::Catalog(_))
+    }
+
     /// The exit code this situation has.
     pub fn exit(&self) -> Exit {
         match self {
@@ -179,6 +188,7 @@ impl Error {
             Self::Kernel(_)
             | Self::SelfTest { .. }
             | Self::Fits(_)
+            | Self::Catalog(_)
             | Self::Io { .. }
             | Self::Parquet { .. }
             | Self::Batch { .. }
@@ -229,6 +239,7 @@ impl Error {
                 Some("`specmill catalog convert … --replace-text` replaces such bytes and counts them")
             }
             Self::Fits(_)
+            | Self::Catalog(_)
             | Self::Kernel(_)
             | Self::Parquet { .. }
             | Self::Batch { .. }

@@ -141,6 +141,11 @@ impl LakeFile {
         usize::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
+    /// The names of its columns.
+    pub(crate) fn columns(&self) -> Vec<String> {
+        self.metadata.schema().fields().iter().map(|field| field.name().clone()).collect()
+    }
+
     /// Reads some columns in batches of at most `batch_rows`.
     ///
     /// # Errors
@@ -233,6 +238,11 @@ impl Rows<'_> {
     /// Number of rows.
     pub(crate) fn len(&self) -> usize {
         self.batch.num_rows()
+    }
+
+    /// A column of whatever type.
+    pub(crate) fn array(&self, name: &str) -> Result<ArrayRef> {
+        self.column(name).cloned()
     }
 
     /// A column of numbers without NULLs.

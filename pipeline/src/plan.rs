@@ -2,15 +2,18 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
 use specmill_kernels::ops::combine_arms::MaskRule;
 use specmill_kernels::ops::rest_frame::RestGrid;
 use specmill_kernels::{Device, Grid};
+use specmill_schemas::catalogs::{Catalog, CatalogTable};
 use specmill_schemas::constants;
 
 use crate::class::Class;
 use crate::config::{DigestSetting, GridSetting, ModelSetting, RedshiftSource, RunFile};
+use crate::declared::{self, CatalogPlan};
 use crate::digest::{sha256_file, sha256_hex};
 use crate::error::{Error, Result};
 use crate::model::{MAX_COMPONENTS, Model};
@@ -43,6 +46,10 @@ pub struct Plan {
     pub extract_hash: String,
     /// The models, in the order of [`Class::ALL`].
     pub models: Vec<ModelPlan>,
+    /// Every declaration there is, used or not, by name.
+    pub declarations: Vec<Arc<Catalog>>,
+    /// The catalogues to take in, in the order of the run file.
+    pub catalogs: Vec<CatalogPlan>,
 }
 
 /// One class's model.
@@ -77,7 +84,8 @@ pub struct Overrides {
     pub stages: Vec<Stage>,
 }
 
-fn setting(setting: &str, problem: impl Into<String>) -> Error {
+/// A setting that cannot be followed.
+pub(crate) fn setting(setting: &str, problem: impl Into<String>) -> Error {
     Error::Setting { setting: setting.to_owned(), problem: problem.into() }
 }
 
@@ -115,6 +123,8 @@ impl Plan {
         let skip_zwarn = zwarn_mask(&extract.skip_zwarn_bits)?;
         let extract_hash = extract_hash(&run_file)?;
         check_embedding(&run_file)?;
+        let declarations = declared::declarations(&run_file)?;
+        let catalogs = declared::resolve(&run_file, &declarations)?;
         let models = if extract.write_spectra { models(&run_file)? } else { Vec::new() };
         let mut stages = overrides.stages.clone();
         stages.sort_unstable();
@@ -122,9 +132,11 @@ impl Plan {
         if stages.is_empty() {
             stages = Stage::ALL.to_vec();
             stages.retain(|stage| match stage {
-                Stage::Inventory | Stage::Extract => true,
-                Stage::Catalog => !run_file.catalog.is_empty(),
-                Stage::FitBasis | Stage::Embed | Stage::Neighbors => !models.is_empty(),
+                Stage::Inventory | Stage::Extract => has_spectra(&run_file),
+                Stage::Catalog => !catalogs.is_empty(),
+                Stage::FitBasis | Stage::Embed | Stage::Neighbors => {
+                    has_spectra(&run_file) && !models.is_empty()
+                }
                 Stage::Load => run_file.load.enabled,
             });
         }
@@ -138,8 +150,22 @@ impl Plan {
             skip_zwarn,
             extract_hash,
             models,
+            declarations,
+            catalogs,
             run_file,
         })
+    }
+
+    /// Whether there are spectra to read, not only catalogues.
+    pub fn has_spectra(&self) -> bool {
+        has_spectra(&self.run_file)
+    }
+
+    /// Every declared table with its catalogue, whether this run reads it or not.
+    pub fn declared_tables(&self) -> impl Iterator<Item = (&Catalog, &CatalogTable)> {
+        self.declarations
+            .iter()
+            .flat_map(|catalog| catalog.tables.iter().map(move |table| (catalog.as_ref(), table)))
     }
 
     /// The grid of a class.
@@ -191,6 +217,23 @@ impl Plan {
     }
 
     fn sentences(&self) -> Vec<String> {
+        let mut will = if self.has_spectra() { self.spectra_sentences() } else { Vec::new() };
+        for catalog in &self.catalogs {
+            let (name, n) = (catalog.name(), catalog.files.len());
+            let files = if n == 1 { "1 file".to_owned() } else { format!("{n} files") };
+            will.push(match catalog.declaration() {
+                Some(_) => format!("Will take {} from {files} of {name}.", catalog.tables.join(", ")),
+                None => format!("Will take catalog_raw.{name} from {files} as it is."),
+            });
+        }
+        will.push(format!("Will write below {}.", self.folder.display()));
+        if self.has_spectra() {
+            will.push(format!("Settings hash of extract: {}.", self.extract_hash));
+        }
+        will
+    }
+
+    fn spectra_sentences(&self) -> Vec<String> {
         let run = &self.run_file;
         let mut will = Vec::new();
         if run.input.files.is_empty() {
@@ -235,8 +278,6 @@ impl Plan {
             will.push("Will not write spectra.".to_owned());
         }
         will.extend(self.embedding_sentences());
-        will.push(format!("Will write below {}.", self.folder.display()));
-        will.push(format!("Settings hash of extract: {}.", self.extract_hash));
         will
     }
 }
@@ -291,7 +332,9 @@ fn apply(run_file: &mut RunFile, overrides: &Overrides) {
 fn check_input(run_file: &RunFile) -> Result<()> {
     let input = &run_file.input;
     match (input.root.as_os_str().is_empty(), input.files.is_empty()) {
-        (true, true) => return Err(setting("input", "give `root` (a release tree) or `files`")),
+        (true, true) if run_file.catalog.is_empty() => {
+            return Err(setting("input", "give `root` (a release tree) or `files`, or a `[[catalog]]`"));
+        }
         (false, false) => return Err(setting("input", "give `root` or `files`, not both")),
         (false, true) if !input.root.is_dir() => {
             return Err(setting("input.root", format!("{} is not a folder", input.root.display())));
@@ -417,8 +460,12 @@ fn check_embedding(run_file: &RunFile) -> Result<()> {
     Ok(())
 }
 
+fn has_spectra(run_file: &RunFile) -> bool {
+    !run_file.input.root.as_os_str().is_empty() || !run_file.input.files.is_empty()
+}
+
 /// The hash of a stage that reads `identity`.
-fn hash_of(stage: Stage, identity: serde_json::Value) -> String {
+pub(crate) fn hash_of(stage: Stage, identity: serde_json::Value) -> String {
     let identity = json!({ "stage": stage.name(), "version": stage.version(), "reads": identity });
     sha256_hex(identity.to_string().as_bytes())
 }

@@ -1,5 +1,6 @@
 //! The run record: who ran what, when, where and how long. It never touches a result's bytes.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -78,8 +79,10 @@ impl StageRecord {
             };
             report.written.iter().map(of_row).sum()
         };
+        // A file that several units were made from is one file.
         let bytes = |of: fn(&crate::ledger::LedgerRow) -> &Vec<crate::ledger::FileRecord>| -> u64 {
-            report.written.iter().flat_map(of).map(|file| file.bytes).sum()
+            let files = report.written.iter().flat_map(of).map(|file| (file.path.as_str(), file.bytes));
+            files.collect::<BTreeMap<&str, u64>>().into_values().sum()
         };
         Self {
             units: report.written.len() as u64,

@@ -68,6 +68,8 @@ pub(crate) fn outputs(plan: &Plan, run_record: &Path) -> String {
     let mut text = String::from("wrote:\n");
     for (path, what) in [
         ("inventory.parquet", "every unit found"),
+        ("catalog", "catalogues as declared: table, file, block of rows"),
+        ("catalog_raw", "catalogues as they are"),
         ("features", "one row per target: unit id as folders"),
         ("spectra", "rest-frame spectra: class, then unit id"),
         ("models", "bases with their cards"),

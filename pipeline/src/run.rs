@@ -65,8 +65,9 @@ fn report_error(error: &Error) {
 fn plan(args: &RunArgs) -> Result<Exit> {
     let plan = Plan::read(&args.run_file, &args.overrides())?;
     let inventory = stages::inventory::survey(&plan)?;
-    let forecast = report::forecast(&plan, &inventory);
-    print(&format!("{}{forecast}", plan.describe()))?;
+    let spectra = if plan.has_spectra() { report::forecast(&plan, &inventory) } else { String::new() };
+    let catalogs = stages::catalog::forecast(&plan);
+    print(&format!("{}{spectra}{catalogs}", plan.describe()))?;
     Ok(Exit::Complete)
 }
 

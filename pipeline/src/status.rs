@@ -10,6 +10,7 @@ use crate::ledger::{Ledger, LedgerRow, RowCounts, State};
 use crate::plan::Plan;
 use crate::sink::postgres::load;
 use crate::stage::Stage;
+use crate::stages::catalog;
 use crate::stages::upstream::{extracted, model_hashes, model_unit, ready_models};
 use crate::unit::UnitId;
 
@@ -75,9 +76,11 @@ impl Status {
         let accounted = Ledger::of_run(&plan.folder).units(Stage::Extract)?;
         status.elsewhere =
             accounted.iter().filter(|unit| !present.contains(unit)).map(ToString::to_string).collect();
+        status.elsewhere.extend(catalog::elsewhere(plan)?);
         for &stage in &plan.stages {
             let account = match stage {
-                Stage::Inventory | Stage::Catalog => continue,
+                Stage::Inventory => continue,
+                Stage::Catalog => Account::of_catalog(plan)?,
                 Stage::Extract => Account::of_extract(plan, inventory)?,
                 Stage::FitBasis => Account::of_fit_basis(plan)?,
                 Stage::Embed => Account::of_embed(plan, inventory)?,
@@ -124,6 +127,19 @@ impl Account {
             empty: Vec::new(),
             inconsistent: Vec::new(),
         }
+    }
+
+    fn of_catalog(plan: &Plan) -> Result<Self> {
+        let mut account = Self::new(Stage::Catalog);
+        let (units, unknown) = catalog::expected(plan)?;
+        for found in units {
+            account.take(plan, &found.unit, &found.stage_hash, found.rows)?;
+        }
+        // A file that nobody has looked into, and keys that nobody has compared, are work to do.
+        let work: Vec<String> = unknown.into_iter().chain(catalog::unchecked_tables(plan)?).collect();
+        account.expected += work.len() as u64;
+        account.left.extend(work);
+        Ok(account)
     }
 
     fn of_extract(plan: &Plan, inventory: &Inventory) -> Result<Self> {

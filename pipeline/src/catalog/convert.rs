@@ -74,7 +74,7 @@ fn write(reader: &TableReader<'_>, hdu: &HduInfo, args: &ConvertArgs) -> Result<
     let metadata: HashMap<String, String> = footer.iter().cloned().collect();
     let schema = reader.schema().with_metadata(metadata);
     let sample: Vec<ArrayRef> = reader.head(SAMPLE_ROWS)?.into_iter().map(|column| column.array).collect();
-    let mut writer = WideWriter::create_without_digest(&args.out, Arc::new(schema), footer, &sample)?;
+    let mut writer = WideWriter::create(&args.out, Arc::new(schema), footer, &sample)?;
     drop(sample);
     let notes = Mutex::new(vec![Notes::default(); reader.columns().len()]);
     // A block is a row group: its rows depend on the table and its columns alone.

@@ -1,8 +1,9 @@
-//! `catalog`: what a FITS file holds, and its tables as Parquet, whatever their columns.
+//! `catalog`: what a FITS file holds, its tables as Parquet, whatever their columns, and whether a run has them right.
 
 mod convert;
 mod inspect;
 mod tally;
+pub(crate) mod verify;
 
 use crate::cli::{CatalogCommand, TableArgs};
 use crate::error::{Error, Result};
@@ -19,6 +20,7 @@ pub(crate) fn run(command: &CatalogCommand) -> Result<Exit> {
     match command {
         CatalogCommand::Inspect(args) => inspect::run(args),
         CatalogCommand::Convert(args) => convert::run(args),
+        CatalogCommand::Verify(args) => verify::run(args),
     }
 }
 

@@ -53,6 +53,28 @@ impl DigestCache {
         self.files.is_empty()
     }
 
+    /// The SHA-256 of the file at `path`, which is known here as `name`; read where it is not, and then kept.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub(crate) fn digest(&mut self, name: &str, path: &Path) -> std::io::Result<String> {
+        let digest = self.digest_of(name, path)?;
+        let sha256 = digest.sha256.clone();
+        self.files.insert(name.to_owned(), digest);
+        Ok(sha256)
+    }
+
+    fn digest_of(&self, name: &str, path: &Path) -> std::io::Result<CachedDigest> {
+        let metadata = fs_err::metadata(path)?;
+        let bytes = metadata.len();
+        let mtime_ns = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
+        if let Some(known) = self.get(name, bytes, mtime_ns) {
+            return Ok(known.clone());
+        }
+        let sha256 = sha256_file(path)?;
+        Ok(CachedDigest { bytes, mtime_ns, sha256 })
+    }
+
     fn get(&self, path: &str, bytes: u64, mtime_ns: i64) -> Option<&CachedDigest> {
         self.files.get(path).filter(|known| known.bytes == bytes && known.mtime_ns == mtime_ns)
     }
@@ -94,12 +116,5 @@ fn digest(file: &InventoryFile, request: &Request, known: &DigestCache) -> std::
         Some(root) => root.join(&file.path),
         None => file.path.clone(),
     };
-    let metadata = fs_err::metadata(&path)?;
-    let bytes = metadata.len();
-    let mtime_ns = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
-    if let Some(known) = known.get(&file.path.display().to_string(), bytes, mtime_ns) {
-        return Ok(known.clone());
-    }
-    let sha256 = sha256_file(&path)?;
-    Ok(CachedDigest { bytes, mtime_ns, sha256 })
+    known.digest_of(&file.path.display().to_string(), &path)
 }

@@ -59,8 +59,8 @@ struct Task {
 }
 
 impl WideWriter {
-    /// Starts a file that will stand at `path`; `sample` is the first rows of its columns. Its record will have a
-    /// digest.
+    /// Starts a file that will stand at `path`; `sample` is the first rows of its columns. Its record has no digest:
+    /// nobody looks it up.
     ///
     /// # Errors
     /// Where the file cannot be created or Parquet has no place for a column.
@@ -70,31 +70,34 @@ impl WideWriter {
         footer: Footer,
         sample: &[ArrayRef],
     ) -> Result<Self> {
-        Self::start(path, schema, footer, sample, DigestWriter::new)
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self::create_aside(folder, DigestWriter::without_digest, path, schema, footer, sample)
     }
 
-    /// Starts a file as [`Self::create`] does, for a record without a digest.
+    /// The same for a file of a run folder, with a digest; a killed run leaves nothing beside the results.
     ///
     /// # Errors
-    /// Where the file cannot be created or Parquet has no place for a column.
-    pub(crate) fn create_without_digest(
+    /// As above.
+    pub(crate) fn create_in_run(
+        run_folder: &Path,
         path: &Path,
         schema: SchemaRef,
         footer: Footer,
         sample: &[ArrayRef],
     ) -> Result<Self> {
-        Self::start(path, schema, footer, sample, DigestWriter::without_digest)
+        let folder = super::partial_folder(run_folder);
+        Self::create_aside(&folder, DigestWriter::new, path, schema, footer, sample)
     }
 
-    fn start(
+    fn create_aside(
+        folder: &Path,
+        wrap: fn(NamedTempFile) -> Aside,
         path: &Path,
         schema: SchemaRef,
         footer: Footer,
         sample: &[ArrayRef],
-        wrap: fn(NamedTempFile) -> Aside,
     ) -> Result<Self> {
         let io = Error::io(format!("cannot write {}", path.display()));
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = fs_err::create_dir_all(folder).and_then(|()| NamedTempFile::new_in(folder)).map_err(io)?;
         let fail = |source| parquet_error(path, source);
         let descriptor = ArrowSchemaConverter::new().convert(&schema).map_err(fail)?;
@@ -134,6 +137,9 @@ impl WideWriter {
                 let arrays = decode(task.columns.clone())?;
                 encode(&schema.fields()[task.columns.clone()], arrays, writers).map_err(fail)
             })
+            // All of them, so that of several faults the first is told whatever the threads do.
+            .collect::<Vec<Result<_>>>()
+            .into_iter()
             .collect::<Result<_>>()?;
         self.groups += 1;
         if let Some(thread) = &self.thread {

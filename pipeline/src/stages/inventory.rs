@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::inventory::{Digest, DigestCache, Inventory, Request};
 use crate::plan::Plan;
 use crate::sink;
+use crate::stage::Stage;
 
 /// Digests of files seen before; beside the inventory, because it holds file times.
 const CACHE: &str = "inventory-cache.json";
@@ -50,17 +51,24 @@ pub fn run(plan: &Plan) -> Result<Inventory> {
 /// # Errors
 /// Where the tree cannot be walked.
 pub fn survey(plan: &Plan) -> Result<Inventory> {
+    if !plan.has_spectra() {
+        return Ok(Inventory::default());
+    }
     let (inventory, _) = Inventory::take(&request(plan, Digest::None), &DigestCache::default())?;
     Ok(inventory)
 }
 
-/// The inventory an earlier run left.
+/// The inventory an earlier run left; without one it is empty where only catalogues are asked for.
 ///
 /// # Errors
 /// Where there is none, or it cannot be understood.
 pub fn load(plan: &Plan) -> Result<Inventory> {
     let path = path(plan);
     if !path.exists() {
+        let catalogs_alone = plan.stages.iter().all(|stage| matches!(stage, Stage::Catalog | Stage::Load));
+        if !plan.has_spectra() || (catalogs_alone && !plan.catalogs.is_empty()) {
+            return Ok(Inventory::default());
+        }
         return Err(Error::NoInventory { folder: plan.folder.clone() });
     }
     Ok(Inventory::read(&path)?)

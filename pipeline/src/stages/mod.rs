@@ -9,6 +9,8 @@ pub mod inventory;
 pub(crate) mod neighbors;
 pub(crate) mod upstream;
 
+pub use catalog::CatalogError;
+
 use crate::error::Result;
 use crate::ledger::LedgerRow;
 use crate::sink::Footer;
@@ -67,6 +69,31 @@ impl StageReport {
         self.written.sort_by(|a, b| a.unit.cmp(&b.unit));
         Ok(())
     }
+}
+
+/// An error and its causes in one line; what an error has told of its cause is not told again.
+pub(crate) fn reason_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Says in the log what went wrong with a unit, where anything did.
+fn report_row(row: LedgerRow) -> LedgerRow {
+    if row.state.is_partial() {
+        tracing::warn!(unit = %row.unit, state = row.state.name(), reason = row.reason.as_deref(), "unit not done");
+    }
+    for note in &row.notes {
+        tracing::debug!(unit = %row.unit, "{note}");
+    }
+    row
 }
 
 /// What every file of a stage says of itself, then its own.

@@ -6,7 +6,12 @@ mod formats;
 mod fuzz;
 mod real_files;
 mod refusals;
+pub(crate) mod run;
 mod simulated;
+mod stage;
+mod stage_bad;
+mod stage_keys;
+mod stage_real;
 mod traps;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -15,7 +20,7 @@ use specmill::fits::prescan::HduInfo;
 use specmill::fits::{FitsError, Source};
 use std::sync::Arc;
 
-use crate::fits::files::scanned;
+use crate::fits::files::{on_disk, scanned};
 
 /// A table as one batch, and what else was met in its columns.
 pub(crate) struct Whole {

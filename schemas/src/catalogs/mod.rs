@@ -15,7 +15,7 @@ use crate::{Field, Kind, Table};
 
 pub use names::NamePattern;
 pub(crate) use overview::overview;
-pub use text::DeclarationError;
+pub use text::{DeclarationError, LONGEST_NAME, is_sql_name};
 
 /// A catalogue: one declaration.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +30,7 @@ pub struct Catalog {
     pub releases: Vec<Release>,
     /// Its tables.
     pub tables: Vec<CatalogTable>,
-    /// SHA-256 of the declaration is not here: whoever hashes settings hashes [`Catalog::canonical`].
+    /// See [`Catalog::canonical`].
     text: String,
 }
 

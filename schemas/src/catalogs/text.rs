@@ -8,7 +8,7 @@ use super::{Catalog, CatalogColumn, CatalogTable, Mark, NamePattern, Origin, Rel
 use crate::{Element, Field, Kind};
 
 /// Most characters of a name in PostgreSQL.
-const LONGEST_NAME: usize = 63;
+pub const LONGEST_NAME: usize = 63;
 /// Most columns of a table in PostgreSQL, where every one of them may be NULL.
 const MOST_COLUMNS: usize = 1600;
 
@@ -278,12 +278,15 @@ fn check_table(place: &str, table: &CatalogTable) -> Outcome<()> {
     Ok(())
 }
 
-/// Lower case, digits and underscores: nobody has to quote it.
-fn check_name(place: &str, name: &str) -> Outcome<()> {
-    let fits = name.len() <= LONGEST_NAME
+/// Whether a table or column may be called so: lower case, digits and underscores, which nobody has to quote.
+pub fn is_sql_name(name: &str) -> bool {
+    name.len() <= LONGEST_NAME
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-        && name.starts_with(|c: char| c.is_ascii_lowercase());
-    if fits {
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+fn check_name(place: &str, name: &str) -> Outcome<()> {
+    if is_sql_name(name) {
         return Ok(());
     }
     let rule = "lower-case letters, digits and _ only, a letter first, 63 characters at most";
@@ -395,10 +398,8 @@ fn read_column(table: &str, text: ColumnText, source: &str) -> Outcome<CatalogCo
 /// What a column says of itself agrees.
 fn check_column(place: &str, column: &CatalogColumn, required: bool) -> Outcome<()> {
     let fault = |problem: &str| Err(DeclarationError::new(place, problem));
-    let element = match column.field.kind {
-        Kind::Array(element, _) => element.kind(),
-        kind => kind,
-    };
+    let element =
+        if let Kind::Array(element, _) = column.field.kind { element.kind() } else { column.field.kind };
     let is_float = matches!(element, Kind::Float32 | Kind::Float64);
     if required && column.optional {
         return fault("`required` and `optional` exclude each other");

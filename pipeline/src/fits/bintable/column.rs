@@ -72,6 +72,11 @@ impl ColumnPlan {
         &self.field
     }
 
+    /// TTYPE as written; empty where there is none.
+    pub fn name(&self) -> &str {
+        &self.column.name
+    }
+
     /// TFORM as written.
     pub fn tform(&self) -> &str {
         &self.column.tform

@@ -33,6 +33,7 @@ pub use cards::Tnull;
 pub use column::ColumnPlan;
 pub use elements::Notes;
 pub use policy::{NanPolicy, Policy, TableOptions, TextPolicy, TnullPolicy};
+pub(crate) use units::same_unit;
 
 use column::Shape;
 use elements::{Rows, collector};
@@ -55,7 +56,8 @@ const WIDEST_ROW: u64 = 256 << 20;
 pub struct TableReader<'s> {
     source: &'s Source,
     hdu: &'s HduInfo,
-    rows: u64,
+    /// The rows that are read.
+    rows: Range<u64>,
     /// Bytes from one row of the file to the next.
     row_bytes: u64,
     /// The part of a row that is read, all of it or where the wanted columns lie.
@@ -121,8 +123,14 @@ impl<'s> TableReader<'s> {
             return Err(wrong_kind(format!("a table of rows of {} bytes", window.end - window.start)));
         }
         let heap = Heap::of(hdu, table);
-        let (rows, row_bytes) = (table.rows, table.row_bytes);
+        let (rows, row_bytes) = (0..table.rows, table.row_bytes);
         Ok(Self { source, hdu, rows, row_bytes, window, heap, block_bytes: BLOCK_BYTES, plans })
+    }
+
+    /// Only these rows of the table, as far as it has them; they keep their numbers.
+    pub fn within(self, rows: Range<u64>) -> Self {
+        let end = rows.end.min(self.rows.end);
+        Self { rows: rows.start.min(end)..end, ..self }
     }
 
     /// With blocks of about so many bytes of rows.
@@ -132,7 +140,7 @@ impl<'s> TableReader<'s> {
 
     /// Number of rows.
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.rows.end - self.rows.start
     }
 
     /// The columns, in the order asked for.
@@ -151,9 +159,9 @@ impl<'s> TableReader<'s> {
         if fit < ROWS_STEP { fit } else { fit - fit % ROWS_STEP }
     }
 
-    /// All blocks from the first row on.
+    /// All blocks, from the first of the rows on.
     pub fn blocks(&self) -> Blocks<'_, 's> {
-        Blocks { reader: self, next: 0, most_rows: self.rows_per_block(), heap_bytes: 0 }
+        Blocks { reader: self, next: self.rows.start, most_rows: self.rows_per_block(), heap_bytes: 0 }
     }
 
     /// The first rows, at most so many.
@@ -161,10 +169,18 @@ impl<'s> TableReader<'s> {
     /// # Errors
     /// Those of reading and decoding.
     pub fn head(&self, rows: u64) -> Result<Vec<Decoded>, FitsError> {
+        let block = self.first_rows(rows)?.unwrap_or_default();
+        self.decode(&block, 0..self.plans.len())
+    }
+
+    /// The same as they lie in the file; `None` where there are none.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn first_rows(&self, rows: u64) -> Result<Option<Block>, FitsError> {
         let mut blocks = self.blocks();
         blocks.most_rows = blocks.most_rows.min(rows);
-        let block = blocks.next(Block::default())?.unwrap_or_default();
-        self.decode(&block, 0..self.plans.len())
+        blocks.next(Block::default())
     }
 
     /// Bytes of a row in a block.
@@ -262,7 +278,7 @@ impl Blocks<'_, '_> {
     /// than there can be.
     pub fn next(&mut self, reuse: Block) -> Result<Option<Block>, FitsError> {
         let reader = self.reader;
-        let rows = self.most_rows.min(reader.rows - self.next);
+        let rows = self.most_rows.min(reader.rows.end - self.next);
         let Some(n) = usize::try_from(rows).ok().filter(|&n| n > 0) else { return Ok(None) };
         let mut block = Block { first: self.next, rows: n, bytes: reuse.bytes, heap_bytes: 0 };
         block.bytes.resize(n * reader.stride(), 0);

@@ -44,12 +44,7 @@ const DEEPEST: usize = 8;
 
 /// The VOUnit spelling of a unit; `None` where a part of it is unknown, so that its text is all there is to keep.
 pub(super) fn vounit(text: &str) -> Option<String> {
-    let mut parser = Parser { rest: text.trim(), depth: 0, ten: 0, factors: Vec::new() };
-    parser.product(1)?;
-    if !parser.rest.is_empty() || parser.factors.is_empty() {
-        return None;
-    }
-    parser.read_little_h();
+    let parser = parse(text)?;
     let mut out = if parser.ten == 0 { String::new() } else { format!("10**{}", parser.ten) };
     for (i, (name, power)) in parser.factors.iter().filter(|(_, power)| *power != 0).enumerate() {
         let dot = if i == 0 { "" } else { "." };
@@ -57,6 +52,34 @@ pub(super) fn vounit(text: &str) -> Option<String> {
         out.push_str(&format!("{dot}{name}{power}"));
     }
     Some(out)
+}
+
+/// Whether two texts are one unit, in whatever spelling and order of factors; one that is unknown is only itself.
+pub(crate) fn same_unit(a: &str, b: &str) -> bool {
+    match (factors(a), factors(b)) {
+        (Some(a), Some(b)) => a == b,
+        (None, None) => a.split_whitespace().eq(b.split_whitespace()),
+        _ => false,
+    }
+}
+
+/// The power of ten of a unit and its factors in the order of their names.
+fn factors(text: &str) -> Option<(i32, Vec<(&'static str, i32)>)> {
+    let parser = parse(text)?;
+    let mut factors = parser.factors;
+    factors.retain(|(_, power)| *power != 0);
+    factors.sort_unstable();
+    Some((parser.ten, factors))
+}
+
+fn parse(text: &str) -> Option<Parser<'_>> {
+    let mut parser = Parser { rest: text.trim(), depth: 0, ten: 0, factors: Vec::new() };
+    parser.product(1)?;
+    if !parser.rest.is_empty() || parser.factors.is_empty() {
+        return None;
+    }
+    parser.read_little_h();
+    Some(parser)
 }
 
 struct Parser<'a> {
@@ -205,6 +228,21 @@ mod tests {
         ];
         for (text, expected) in spellings {
             assert_eq!(vounit(text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_unit_is_the_same_in_any_spelling_and_order() {
+        for (a, b) in [
+            ("10**-17 erg/(s cm2 Angstrom)", "1e-17 erg Angstrom^-1 cm-2 s-1"),
+            ("Mpc h-1", "Mpc/h"),
+            ("deg", "degree"),
+            ("furlong  x", "furlong x"),
+        ] {
+            assert!(same_unit(a, b), "{a} {b}");
+        }
+        for (a, b) in [("Mpc h-1", "Mpc"), ("10**-17 erg", "erg"), ("furlong", "m"), ("furlong", "Furlong")] {
+            assert!(!same_unit(a, b), "{a} {b}");
         }
     }
 

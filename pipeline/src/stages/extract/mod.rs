@@ -32,7 +32,7 @@ use crate::plan::Plan;
 use crate::sink::remove_partial;
 use crate::stage::Stage;
 use crate::stages::batches::{Batches, RowBytes, lost};
-use crate::stages::{StageReport, StepSeconds};
+use crate::stages::{StageReport, StepSeconds, reason_of, report_row};
 
 use measure::{Measured, Tables, measure_batch};
 pub(crate) use output::output_path;
@@ -260,17 +260,6 @@ fn read_unit<B: Backend>(
     send(Read::End(Ending::Whole { no_redrock: context.no_redrock }))
 }
 
-/// An error and its causes in one line.
-fn reason_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}
-
 fn compute_units<B: Backend>(
     shop: &Shop<'_, B>,
     from_read: &Receiver<Read>,
@@ -351,17 +340,6 @@ fn write_units<B: Backend>(
         })?;
     }
     Ok((rows, watch.0))
-}
-
-/// Says in the log what went wrong with a unit, where anything did.
-fn report_row(row: LedgerRow) -> LedgerRow {
-    if row.state.is_partial() {
-        tracing::warn!(unit = %row.unit, state = row.state.name(), reason = row.reason.as_deref(), "unit not done");
-    }
-    for note in &row.notes {
-        tracing::debug!(unit = %row.unit, "{note}");
-    }
-    row
 }
 
 /// Where the features of a unit stand.
