@@ -25,9 +25,14 @@ column = ["OLD"]
 refuse = "its fluxes are wrong: take v1"
 
 [[release]]
+name = "toy v1 of the old templates"
+keyword = { TOYVER = "1", "DEPVER*" = "templates-0." }
+refuse = "its masses are wrong: take one of the new templates"
+
+[[release]]
 name = "toy v1"
 keyword = { TOYVER = "1" }
-rows = { "toy-iron-main.fits" = 4 }
+rows = { "toy-iron-main.fits" = 4, "toy-iron-main.fits:toy_lines" = 2 }
 
 [[release]]
 name = "toy v2"

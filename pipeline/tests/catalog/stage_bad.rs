@@ -120,6 +120,18 @@ fn a_file_of_another_release_says_which_it_could_be_and_the_run_file_may_say_it(
     run.run(0);
     let reason = refused(&with(TestColumn::i32("OLD", &[1])));
     assert_says(&reason, &["of release toy v0, which is refused: its fluxes are wrong: take v1"]);
+    for (card, taken) in [("'templates-1.2'", true), ("'templates-0.9'", false)] {
+        let mut file =
+            FitsBytes::new(&[("TOYVER", "'1.0     '"), ("DEPVER03", "'numpy   '"), ("DEPVER17", card)]);
+        file.table("TOY", &toy_columns(&[1]), &[], &[]);
+        if taken {
+            let mut run = CatalogRun::new();
+            run.toy(&file.0);
+            run.run(0);
+        } else {
+            assert_says(&refused(&file.0), &["toy v1 of the old templates, which is refused: its masses"]);
+        }
+    }
 }
 
 #[test]

@@ -122,11 +122,15 @@ fn verify_finds_nothing_to_complain_of_and_says_what_is_not_as_published() {
     assert_eq!(words, ["catalog/toy/toy-iron-main/0", "4", "18", "yes"]);
     assert!(said.out.contains("toy-iron-main.fits: toy has 4 rows, as published"), "{}", said.out);
     let mut fewer = CatalogRun::new();
-    fewer.toy(&toy_file(&toy_columns(&[1, 2, 3])));
+    let mut file = FitsBytes::new(&[("TOYVER", "'1.0     '")]);
+    file.table("TOY", &toy_columns(&[1, 2, 3]), &[], &[]);
+    file.table("LINES", &[TestColumn::i64("TARGETID", &[1, 1]), TestColumn::f64("Z", &[0.1, 0.2])], &[], &[]);
+    fewer.toy(&file.0);
     fewer.run(0);
     let said = fewer.call(&["catalog", "verify"]);
     assert_eq!(said.code, 3);
     assert!(said.out.contains("toy has 3 rows, published are 4"), "{}", said.out);
+    assert!(said.out.contains("toy_lines has 2 rows, as published"), "{}", said.out);
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub struct Release {
     pub marks: Vec<Mark>,
     /// Why such files are not taken, and what to take instead.
     pub refuse: Option<String>,
-    /// Rows as published, by file name.
+    /// Rows as published, by file name; by `FILE:TABLE` where a file's tables differ.
     pub rows: BTreeMap<String, u64>,
 }
 
@@ -54,7 +54,7 @@ pub struct Release {
 pub enum Mark {
     /// A keyword of any header of the file has a value that begins with this text.
     Keyword {
-        /// The keyword.
+        /// The keyword; any that begins so where it ends in `*`, as in DEPVERnn.
         keyword: String,
         /// How its value begins.
         value: String,

@@ -178,18 +178,29 @@ fn lake_sums(plan: &Plan, row: &LedgerRow) -> Result<ColumnSums> {
     Ok(sums)
 }
 
-/// Whether a file has as many rows as its release is said to have: in the first of its catalogue's tables that it holds.
-fn published(catalog: &CatalogPlan, file: &FileSurvey) -> Option<(String, bool)> {
-    let declaration = catalog.declaration()?;
-    let name = std::path::Path::new(&file.record.path).file_name()?.to_str()?;
+/// Whether a file has as many rows as its release is said to have: in the tables that are named with it, else in the
+/// first that it holds.
+fn published(catalog: &CatalogPlan, file: &FileSurvey) -> Vec<(String, bool)> {
+    let Some(declaration) = catalog.declaration() else { return Vec::new() };
+    let path = std::path::Path::new(&file.record.path);
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let plain = name.strip_suffix(".gz").unwrap_or(name);
-    let of_release = declaration.releases.iter().filter(|release| release.name == file.release);
-    let rows = *of_release.filter_map(|release| release.rows.get(plain)).next()?;
-    let held = |name: &str| file.tables.iter().find(|table| table.table == name && table.problem.is_none());
-    let table = declaration.tables.iter().find_map(|table| held(&table.name))?;
-    let agrees = table.rows == rows;
-    let verdict = if agrees { "as published".to_owned() } else { format!("published are {rows}") };
-    Some((format!("{name}: {} has {} rows, {verdict}", table.table, table.rows), agrees))
+    let stated = |key: &str| {
+        let mut of_release = declaration.releases.iter().filter(|release| release.name == file.release);
+        of_release.find_map(|release| release.rows.get(key).copied())
+    };
+    let held = declaration.tables.iter().filter_map(|declared| {
+        file.tables.iter().find(|table| table.table == declared.name && table.problem.is_none())
+    });
+    held.enumerate()
+        .filter_map(|(at, table)| {
+            let rows = stated(&format!("{plain}:{}", table.table));
+            let rows = rows.or_else(|| stated(plain).filter(|_| at == 0))?;
+            let agrees = table.rows == rows;
+            let verdict = if agrees { "as published".to_owned() } else { format!("published are {rows}") };
+            Some((format!("{name}: {} has {} rows, {verdict}", table.table, table.rows), agrees))
+        })
+        .collect()
 }
 
 impl Findings {

@@ -7,7 +7,7 @@ use specmill_schemas::catalogs::{Catalog, Mark, Release};
 use super::error::CatalogError;
 use super::survey::{file_name, tables};
 use crate::error::Result;
-use crate::fits::{Source, Value};
+use crate::fits::{Card, Source, Value};
 use crate::unit::is_plain_name;
 
 /// The release of a file: the one that the run file names, or the first whose marks it bears.
@@ -43,9 +43,16 @@ pub(super) fn release_of<'c>(
 fn bears(source: &Source, mark: &Mark) -> bool {
     let has_column = |name: &str| tables(source).any(|(_, table)| table.column(name).is_some());
     match mark {
-        Mark::Keyword { keyword, value } => source.hdus().iter().any(|hdu| {
-            hdu.header.get(keyword).and_then(text_of).is_some_and(|text| text.starts_with(value.as_str()))
-        }),
+        Mark::Keyword { keyword, value } => {
+            let stem = keyword.strip_suffix('*');
+            let named = |card: &&Card| match stem {
+                Some(stem) => card.keyword.starts_with(stem),
+                None => card.keyword == *keyword,
+            };
+            let fits =
+                |card: &Card| text_of(&card.value).is_some_and(|text| text.starts_with(value.as_str()));
+            source.hdus().iter().any(|hdu| hdu.header.cards().iter().filter(named).any(fits))
+        }
         Mark::Hdu(name) => source.find(name).is_some(),
         Mark::NoHdu(name) => source.find(name).is_none(),
         Mark::Column(name) => has_column(name),
