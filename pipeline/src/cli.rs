@@ -114,6 +114,7 @@ table left behind (999999 cut to the column's width) is not followed: see --tnul
     /// Compare the catalogues of a run with their files: rows, and count and sum of every column.
     #[command(after_help = "EXAMPLES:
   specmill catalog verify jobs/runs/catalogs.toml
+  specmill catalog verify jobs/runs/catalogs.toml --database
 
 It exits with 3 where anything differs, has another number of rows than published, or is not done yet.")]
     Verify(VerifyArgs),
@@ -124,6 +125,9 @@ It exits with 3 where anything differs, has another number of rows than publishe
 pub struct VerifyArgs {
     /// The run file.
     pub run_file: PathBuf,
+    /// Compare the lake with the database too.
+    #[arg(long)]
+    pub database: bool,
     /// The run folder, instead of [output] folder.
     #[arg(long)]
     pub out: Option<PathBuf>,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::{DbArgs, DbCommand};
 use crate::config::{Environment, RunFile};
+use crate::declared::declarations;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::run::{execute, print};
@@ -16,7 +17,10 @@ pub(crate) fn run(command: &DbCommand, environment: &Environment) -> Result<Exit
     match command {
         DbCommand::Start(args) => start(args, environment),
         DbCommand::Stop(args) => stop(args),
-        DbCommand::Migrate(args) => print(&postgres::migrate(environment, &run_folder(args)?)?.render()),
+        DbCommand::Migrate(args) => {
+            let catalogs = declarations(&RunFile::read(&args.run_file)?)?;
+            print(&postgres::migrate(environment, &run_folder(args)?, &catalogs)?.render())
+        }
         DbCommand::Check(args) => print(&postgres::check(environment, &run_folder(args)?)?),
         DbCommand::Load(args) => {
             let mut args = args.clone();

@@ -11,6 +11,7 @@ use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use specmill_schemas::catalogs::{RAW_SCHEMA, SCHEMA};
 use specmill_schemas::relational::{Relation, relation, relations};
 use tempfile::NamedTempFile;
 
@@ -38,14 +39,19 @@ pub(crate) fn run(args: &ExportArgs, environment: &Environment) -> Result<Exit> 
     let run_file = RunFile::read(&args.run_file)?;
     let folder = args.run_folder.clone().unwrap_or(run_file.output.folder);
     let format = Format::of(&args.out)?;
-    let relation = find(&args.table)?;
-    let filter = args
-        .filter
-        .as_deref()
-        .map(|text| Filter::parse(text, &columns(&relation)))
-        .transpose()
-        .map_err(|error| wrong("--where", error.to_string()))?;
+    let known = known(&args.table)?;
+    let parse = |relation: &Relation| {
+        let filter = args.filter.as_deref().map(|text| Filter::parse(text, &columns(relation)));
+        filter.transpose().map_err(|error| wrong("--where", error.to_string()))
+    };
+    // What can be wrong without a database is said without one.
+    known.as_ref().map(parse).transpose()?;
     let database = Database::open(environment, &folder)?;
+    let relation = match known {
+        Some(relation) => relation,
+        None => of_catalog(&database, &args.table)?,
+    };
+    let filter = parse(&relation)?;
     let rows = write(&database, &relation, filter.as_ref(), format, &args.out)?;
     print(&format!("wrote {rows} rows of {} to {}\n", args.table, args.out.display()))?;
     Ok(Exit::Complete)
@@ -55,11 +61,26 @@ fn wrong(argument: &'static str, problem: impl Into<String>) -> Error {
     Error::Argument { argument, problem: problem.into() }
 }
 
-fn find(name: &str) -> Result<Relation> {
-    relation(name).ok_or_else(|| {
+/// The table of a name; `None` where it may be a catalogue's, which the database knows.
+fn known(name: &str) -> Result<Option<Relation>> {
+    if [SCHEMA, RAW_SCHEMA].iter().any(|schema| name.split('.').next() == Some(*schema)) {
+        return Ok(None);
+    }
+    relation(name).map(Some).ok_or_else(|| {
         let names: Vec<String> = relations().iter().map(Relation::full_name).collect();
-        wrong("TABLE", format!("`{name}` is not one of {}", names.join(", ")))
+        let catalogs = format!("nor a table of {SCHEMA} or {RAW_SCHEMA}");
+        wrong("TABLE", format!("`{name}` is not one of {}, {catalogs}", names.join(", ")))
     })
+}
+
+/// The table of a catalogue.
+fn of_catalog(database: &Database, name: &str) -> Result<Relation> {
+    if let Some(table) = database.catalog_table(name).map_err(Box::new)? {
+        return Ok(table.relation.relation());
+    }
+    let tables = database.catalog_tables().map_err(Box::new)?;
+    let names: Vec<String> = tables.iter().map(|table| table.relation.full_name()).collect();
+    Err(wrong("TABLE", format!("the database has no `{name}`, but {}", names.join(", "))))
 }
 
 /// What the file is.

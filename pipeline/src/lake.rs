@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, RecordBatch};
-use arrow::datatypes::{Float32Type, Float64Type, Int32Type, Int64Type};
+use arrow::datatypes::{Float32Type, Float64Type, Int32Type, Int64Type, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
@@ -112,6 +112,11 @@ impl LakeFile {
             }),
             Err(error) => Err(Error::Lake { problem: error.to_string(), path }),
         }
+    }
+
+    /// Its columns.
+    pub(crate) fn schema(&self) -> &Schema {
+        self.metadata.schema()
     }
 
     /// A value of the footer.

@@ -38,3 +38,5 @@ pub mod stage;
 pub mod stages;
 pub mod status;
 pub mod unit;
+
+pub use sink::postgres::copy;

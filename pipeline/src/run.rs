@@ -31,7 +31,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> Exit {
         Command::Similar(args) => similar::run(args, environment),
         Command::Export(args) => export::run(args, environment),
         Command::Show(args) => show::run(args),
-        Command::Catalog(command) => catalog::run(command),
+        Command::Catalog(command) => catalog::run(command, environment),
         Command::Simulate(args) => simulate::run(args),
     };
     result.unwrap_or_else(|error| {

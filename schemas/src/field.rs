@@ -26,6 +26,13 @@ pub enum Element {
 }
 
 impl Element {
+    /// The element of this type, where there is one.
+    pub fn of(kind: Kind) -> Option<Self> {
+        let all =
+            [Self::Bool, Self::Int16, Self::Int32, Self::Int64, Self::Float32, Self::Float64, Self::Text];
+        all.into_iter().find(|element| element.kind() == kind)
+    }
+
     /// The type of a column that holds one of them.
     pub fn kind(self) -> Kind {
         match self {
@@ -126,6 +133,38 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The type that [`Kind::label`] names, where a catalogue may have it: a list is an array.
+    pub fn from_label(label: &str) -> Option<Self> {
+        if let Some((element, length)) = label.split_once('[') {
+            let length = length.strip_suffix(']')?;
+            let length = if length.is_empty() { 0 } else { length.parse().ok().filter(|&n: &i32| n > 0)? };
+            return Some(Self::Array(Element::of(Self::from_label(element)?)?, length));
+        }
+        let scalars =
+            [Self::Text, Self::Int16, Self::Int32, Self::Int64, Self::Float32, Self::Float64, Self::Bool];
+        scalars.into_iter().find(|kind| kind.label() == label)
+    }
+
+    /// The type of a file's column, where a catalogue may have it.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a catalogue has no other types")]
+    pub fn from_arrow(data_type: &DataType) -> Option<Self> {
+        let element = |item: &ArrowField| Element::of(Self::from_arrow(item.data_type())?);
+        Some(match data_type {
+            DataType::Utf8 => Self::Text,
+            DataType::Boolean => Self::Bool,
+            DataType::Int16 => Self::Int16,
+            DataType::Int32 => Self::Int32,
+            DataType::Int64 => Self::Int64,
+            DataType::Float32 => Self::Float32,
+            DataType::Float64 => Self::Float64,
+            DataType::List(item) => Self::Array(element(item)?, 0),
+            DataType::FixedSizeList(item, len) if *len > 0 => Self::Array(element(item)?, *len),
+            _ => return None,
+        })
+    }
+}
+
 /// The item of every list column; spectra hold no nulls, a missing pixel has ivar 0.
 pub fn list_item() -> ArrowField {
     ArrowField::new("item", DataType::Float32, false)
@@ -193,6 +232,17 @@ impl Field {
         self
     }
 
+    /// The column that a file describes so, where a catalogue may have it.
+    pub fn from_arrow(field: &ArrowField) -> Option<Self> {
+        let text = |key: &str| field.metadata().get(key).cloned().unwrap_or_default();
+        let kind = Kind::from_arrow(field.data_type())?;
+        let made = Self::new(field.name(), kind, text("description"))
+            .unit(text("unit"))
+            .ucd(text("ucd"))
+            .source(text("source"));
+        Some(if field.is_nullable() { made } else { made.required() })
+    }
+
     fn arrow(&self) -> ArrowField {
         let metadata: HashMap<String, String> = [
             ("unit", self.unit.as_ref()),
@@ -228,5 +278,27 @@ impl Table {
     /// The position of a column.
     pub fn index_of(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_of_a_catalogue_survives_its_label_and_its_arrow_type() {
+        let elements = ["text", "boolean", "int16", "int32", "int64", "float32", "float64"];
+        for element in elements {
+            for label in [element.to_owned(), format!("{element}[]"), format!("{element}[3]")] {
+                let kind = Kind::from_label(&label).unwrap();
+                assert_eq!(kind.label(), label);
+                let field = Field::new("x", kind, "a thing").unit("deg").ucd("pos").source("here");
+                assert_eq!(Field::from_arrow(&field.arrow()), Some(field.clone()), "{label}");
+                assert_eq!(Field::from_arrow(&field.clone().required().arrow()), Some(field.required()));
+            }
+        }
+        for label in ["", "float", "float32[0]", "float32[-1]", "float32[", "float32[2][2]", "vector[2]"] {
+            assert_eq!(Kind::from_label(label), None, "{label}");
+        }
     }
 }

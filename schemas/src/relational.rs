@@ -19,10 +19,12 @@ pub struct Relation {
     pub checks: &'static [(&'static str, &'static str)],
     /// A column whose values must exist in another table, and go with them.
     pub references: Option<(&'static str, &'static str)>,
+    /// The migration that makes it.
+    pub since: i32,
 }
 
 impl Relation {
-    fn new(schema: &'static str, table: Table, key: &'static [&'static str]) -> Self {
+    pub(crate) fn new(schema: &'static str, table: Table, key: &'static [&'static str]) -> Self {
         Self {
             schema,
             table,
@@ -31,6 +33,7 @@ impl Relation {
             generated: Vec::new(),
             checks: &[],
             references: None,
+            since: FIRST_TABLES,
         }
     }
 
@@ -60,12 +63,18 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
+/// The migration that makes every table but those of later ones.
+pub const FIRST_TABLES: i32 = 2;
+/// The migration that makes room for catalogues.
+const CATALOGS: i32 = 5;
+
 /// Every migration, in order.
-pub const MIGRATIONS: [Migration; 4] = [
+pub const MIGRATIONS: [Migration; 5] = [
     Migration { version: 1, name: "0001_sky.sql", sql: include_str!("../sql/0001_sky.sql") },
     Migration { version: 2, name: "0002_tables.sql", sql: include_str!("../sql/0002_tables.sql") },
     Migration { version: 3, name: "0003_functions.sql", sql: include_str!("../sql/0003_functions.sql") },
     Migration { version: 4, name: "0004_rights.sql", sql: include_str!("../sql/0004_rights.sql") },
+    Migration { version: CATALOGS, name: "0005_catalogs.sql", sql: include_str!("../sql/0005_catalogs.sql") },
 ];
 
 /// Every table of the database.
@@ -82,6 +91,7 @@ pub fn relations() -> Vec<Relation> {
         scores(),
         vector_index(),
         recall(),
+        catalog(),
     ]
 }
 
@@ -157,6 +167,40 @@ fn load() -> Relation {
     ];
     let text = "One row per file in the database: the same digest is not loaded twice.";
     Relation::new("ops", table("load", text, fields), &["dataset", "model_hash", "unit"])
+}
+
+fn catalog() -> Relation {
+    use Kind::{Bool, Json, Text, Timestamp};
+    let fields = vec![
+        Field::new("name", Text, "the table, as schema.table").ucd("meta.table").required(),
+        Field::new("catalog", Text, "the declaration it follows; NULL where its columns are those of files")
+            .ucd("meta.id"),
+        Field::new("description", Text, "what a row is").ucd("meta.note").required(),
+        Field::new(
+            "columns",
+            Json,
+            "its columns in order: name, type, unit, ucd, description, source, required, comment",
+        )
+        .ucd("meta.note")
+        .required(),
+        Field::new("key", Json, "the columns that name a row, besides specprod").ucd("meta.id").required(),
+        Field::new("is_unique", Bool, "whether no two rows of a specprod have the same key")
+            .ucd("meta.code")
+            .required(),
+        Field::new(
+            "position",
+            Json,
+            "the columns of right ascension and declination; NULL where there are none",
+        )
+        .ucd("pos.eq"),
+        Field::new("sha256", Text, "SHA-256 of all that").ucd("meta.checksum").required(),
+        Field::new("declaration", Text, "the declaration as it was read").ucd("meta.note"),
+        Field::new("declared_at", Timestamp, "when the table was made, or last changed")
+            .ucd("time.creation")
+            .required(),
+    ];
+    let text = "One row per table of a catalogue: where its columns come from.";
+    Relation { since: CATALOGS, ..Relation::new("ops", table("catalog", text, fields), &["name"]) }
 }
 
 fn features() -> Relation {
@@ -290,6 +334,15 @@ mod tests {
             assert_eq!(usize::try_from(migration.version).unwrap(), at + 1);
             assert!(migration.name.starts_with(&format!("{:04}_", migration.version)), "{}", migration.name);
             assert!(!migration.sql.trim().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_later_table_is_made_by_its_migration_as_the_definitions_say() {
+        for relation in relations().iter().filter(|relation| relation.since != FIRST_TABLES) {
+            let migration = MIGRATIONS.iter().find(|migration| migration.version == relation.since).unwrap();
+            let text = sql::create_table(relation);
+            assert!(migration.sql.contains(&text), "{} needs:\n{text}", migration.name);
         }
     }
 

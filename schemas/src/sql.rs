@@ -1,14 +1,14 @@
 //! Tables as PostgreSQL statements.
 
 use crate::Field;
-use crate::relational::{Relation, relations};
+use crate::relational::{FIRST_TABLES, Relation, relations};
 
 /// A name as SQL writes it; quoted, so that no name is a keyword (`dec` is one).
-fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
@@ -69,12 +69,12 @@ pub fn create_table(relation: &Relation) -> String {
     text
 }
 
-/// The migration that makes every table.
+/// The migration that makes the first tables.
 pub fn create_tables() -> String {
     let mut text = String::from("-- Every table, from the definitions in schemas/src (`make sql`).\n");
-    for relation in relations() {
+    for relation in relations().iter().filter(|relation| relation.since == FIRST_TABLES) {
         text.push('\n');
-        text.push_str(&create_table(&relation));
+        text.push_str(&create_table(relation));
     }
     text
 }

@@ -6,6 +6,7 @@ mod tally;
 pub(crate) mod verify;
 
 use crate::cli::{CatalogCommand, TableArgs};
+use crate::config::Environment;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::fits::Source;
@@ -16,11 +17,11 @@ use crate::fits::prescan::{HduInfo, HduKind, TableInfo};
 ///
 /// # Errors
 /// Where the file cannot be read, an argument names nothing in it, or the disk refuses.
-pub(crate) fn run(command: &CatalogCommand) -> Result<Exit> {
+pub(crate) fn run(command: &CatalogCommand, environment: &Environment) -> Result<Exit> {
     match command {
         CatalogCommand::Inspect(args) => inspect::run(args),
         CatalogCommand::Convert(args) => convert::run(args),
-        CatalogCommand::Verify(args) => verify::run(args),
+        CatalogCommand::Verify(args) => verify::run(args, environment),
     }
 }
 

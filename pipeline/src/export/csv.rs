@@ -100,15 +100,28 @@ fn push_value(line: &mut String, column: &ArrayRef, row: usize, [open, close]: [
     } else if let Some(array) = column.as_primitive_opt::<TimestampMicrosecondType>() {
         moment(array.value(row))
     } else if let Some(list) = list(column, row) {
-        let values = list.as_primitive::<Float32Type>().values();
-        let texts: Vec<String> = values.iter().map(f32::to_string).collect();
-        push_text(line, &format!("{open}{}{close}", texts.join(",")));
+        let elements: Vec<String> =
+            (0..list.len()).map(|at| element(&list, at)).collect::<io::Result<_>>()?;
+        push_text(line, &format!("{open}{}{close}", elements.join(",")));
         return Ok(());
     } else {
         return Err(io::Error::other(format!("no CSV form of {}", column.data_type())));
     };
     line.push_str(&text);
     Ok(())
+}
+
+/// An element of a list as it stands between the brackets.
+fn element(list: &ArrayRef, at: usize) -> io::Result<String> {
+    if list.is_null(at) {
+        return Ok("NULL".to_owned());
+    }
+    if let Some(texts) = list.as_string_opt::<i32>() {
+        return Ok(format!("\"{}\"", texts.value(at).replace('\\', "\\\\").replace('"', "\\\"")));
+    }
+    let mut text = String::new();
+    push_value(&mut text, list, at, ['{', '}'])?;
+    Ok(text)
 }
 
 /// The row's list, where the column holds lists.

@@ -1,6 +1,7 @@
 //! The database: a private server shared by the tests of this process, a database for each of them.
 
 mod ask;
+mod catalog;
 mod catalog_sky;
 mod connect;
 mod errors;

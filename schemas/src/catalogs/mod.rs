@@ -6,6 +6,7 @@
 
 mod names;
 mod overview;
+mod sql;
 mod text;
 
 use std::borrow::Cow;
@@ -15,6 +16,7 @@ use crate::{Field, Kind, Table};
 
 pub use names::NamePattern;
 pub(crate) use overview::overview;
+pub use sql::{CatalogRelation, Column, RAW_SCHEMA, SCHEMA};
 pub use text::{DeclarationError, LONGEST_NAME, is_sql_name};
 
 /// A catalogue: one declaration.

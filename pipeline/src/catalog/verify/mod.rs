@@ -1,14 +1,17 @@
 //! `catalog verify`: whether the lake holds what the files hold, column by column.
 //!
 //! Every unit's rows are read again from the FITS file, converted as declared, and their counts and sums compared with
-//! those of its Parquet file; rows in all with those that were published.
+//! those of its Parquet file, and these with the database's where that is asked for; rows in all with those that were
+//! published.
 
+mod database;
 mod sums;
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use crate::cli::VerifyArgs;
+use crate::config::Environment;
 use crate::declared::CatalogPlan;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -40,6 +43,8 @@ struct Compared {
 #[derive(Default)]
 struct Findings {
     compared: Vec<Compared>,
+    /// The same between the lake and the database, where that is asked for.
+    stored: Vec<Compared>,
     /// Units that are not done, and files that nobody looked into.
     left: Vec<String>,
     /// Tables with other rows than published, and the same where they agree.
@@ -49,8 +54,8 @@ struct Findings {
 /// Carries out `catalog verify`.
 ///
 /// # Errors
-/// Where the run file or a record of the run folder cannot be read.
-pub(super) fn run(args: &VerifyArgs) -> Result<Exit> {
+/// Where the run file or a record of the run folder cannot be read, or a database is asked for and cannot be reached.
+pub(super) fn run(args: &VerifyArgs, environment: &Environment) -> Result<Exit> {
     let overrides = Overrides { folder: args.out.clone(), ..Overrides::default() };
     let plan = Plan::read(&args.run_file, &overrides)?;
     if plan.catalogs.is_empty() {
@@ -70,6 +75,9 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit> {
     let mut findings = verifier.findings;
     let unchecked = unchecked_tables(&plan)?;
     findings.left.extend(unchecked.into_iter().map(|table| format!("{table}: not compared yet")));
+    if args.database {
+        findings.stored = database::compare(&plan, &survey, environment)?;
+    }
     print(&findings.render())?;
     Ok(if findings.agree() { Exit::Complete } else { Exit::Partial })
 }
@@ -206,12 +214,15 @@ fn published(catalog: &CatalogPlan, file: &FileSurvey) -> Vec<(String, bool)> {
 impl Findings {
     fn agree(&self) -> bool {
         self.left.is_empty()
-            && self.compared.iter().all(|unit| unit.differences.is_empty())
+            && self.compared.iter().chain(&self.stored).all(|unit| unit.differences.is_empty())
             && self.published.iter().all(|(_, agrees)| *agrees)
     }
 
     fn render(&self) -> String {
         let mut text = render_compared(&self.compared, "FITS = Parquet");
+        if !self.stored.is_empty() {
+            text.push_str(&render_compared(&self.stored, "Parquet = database"));
+        }
         for (sentence, _) in &self.published {
             let _ = writeln!(text, "{sentence}");
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use specmill_schemas::catalogs::{CatalogRelation, Column};
 use specmill_schemas::relational::{Relation, relations};
 use specmill_schemas::sql::column_comment;
 
@@ -83,7 +84,10 @@ impl Database {
 
     /// How the tables differ from their definitions, a sentence each.
     fn differences(&self) -> Outcome<Vec<String>> {
-        let expected = expected_facts();
+        let mut expected = expected_facts();
+        for table in self.catalog_tables()? {
+            expected.extend(facts_of_catalog(&table.relation));
+        }
         let found = self.found_facts()?;
         let mut differences = Vec::new();
         for (name, wanted) in &expected {
@@ -229,6 +233,18 @@ fn facts_of(relation: &Relation) -> Vec<(String, String)> {
     facts
 }
 
+/// What `ops.catalog` says of a catalogue's table.
+fn facts_of_catalog(relation: &CatalogRelation) -> Vec<(String, String)> {
+    let full = relation.full_name();
+    let column = |Column { field, comment }: &Column| {
+        let fact = column_fact(&field.kind.sql(), !field.nullable, false, comment);
+        (format!("{full}.{}", field.name), fact)
+    };
+    let mut facts: Vec<(String, String)> = relation.columns.iter().map(column).collect();
+    facts.push((full, table_fact(&[], &relation.description)));
+    facts
+}
+
 /// Tables of the program's schemas, without partitions: name, key, comment.
 const TABLE_FACTS: &str = "
 SELECT n.nspname || '.' || c.relname,
@@ -238,7 +254,7 @@ SELECT n.nspname || '.' || c.relname,
         WHERE i.indrelid = c.oid AND i.indisprimary), '{}'),
     coalesce(obj_description(c.oid, 'pg_class'), '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname IN ('ops', 'catalog', 'spectra', 'ml') AND c.relkind IN ('r', 'p') AND NOT c.relispartition";
+WHERE n.nspname IN ('ops', 'catalog', 'catalog_raw', 'spectra', 'ml') AND c.relkind IN ('r', 'p') AND NOT c.relispartition";
 
 /// Their columns: name, type, whether required, whether computed, comment.
 const COLUMN_FACTS: &str = "
@@ -246,7 +262,7 @@ SELECT n.nspname || '.' || c.relname || '.' || a.attname, format_type(a.atttypid
     a.attgenerated <> '', coalesce(col_description(c.oid, a.attnum), '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE n.nspname IN ('ops', 'catalog', 'spectra', 'ml') AND c.relkind IN ('r', 'p') AND NOT c.relispartition";
+WHERE n.nspname IN ('ops', 'catalog', 'catalog_raw', 'spectra', 'ml') AND c.relkind IN ('r', 'p') AND NOT c.relispartition";
 
 /// What is loaded, by table, model and stage hash.
 const LOADS: &str = "

@@ -129,6 +129,24 @@ pub enum DatabaseError {
         /// A sentence each.
         differences: Vec<String>,
     },
+    /// A table of a catalogue holds rows of another shape than its declaration has now.
+    #[error("{table} holds rows that its declaration does not fit any more: {}", problems.join("; "))]
+    Redeclared {
+        /// The table, as schema.table.
+        table: String,
+        /// A sentence each.
+        problems: Vec<String>,
+    },
+    /// Rows of a table have the same key although it is declared unique.
+    #[error("{table} has more than one row of the same {columns}: {rows}")]
+    Repeated {
+        /// The table, as schema.table.
+        table: String,
+        /// The columns of the key.
+        columns: String,
+        /// Which rows, in words.
+        rows: String,
+    },
     /// Roles, rights or the extension are missing, and the user may not make them.
     #[error("an administrator of {place} must first run: {statements} ({reason})")]
     NeedsAdministrator {
@@ -298,7 +316,8 @@ impl DatabaseError {
             | Self::Behind { .. }
             | Self::Ahead { .. }
             | Self::Altered { .. }
-            | Self::Differs { .. } => Exit::BadPlan,
+            | Self::Differs { .. }
+            | Self::Redeclared { .. } => Exit::BadPlan,
             Self::Server(_)
             | Self::Unreachable { .. }
             | Self::Tls { .. }
@@ -316,6 +335,7 @@ impl DatabaseError {
             | Self::ConnectionLost { .. }
             | Self::Contended { .. }
             | Self::DuplicateKey { .. }
+            | Self::Repeated { .. }
             | Self::RowRefused { .. }
             | Self::Refused { .. } => Exit::DatabaseUnavailable,
         }
@@ -361,6 +381,14 @@ impl DatabaseError {
             }
             Self::Altered { .. } => "use the specmill that migrated it, or a fresh database",
             Self::Differs { .. } => "undo that, or load the run into a fresh database",
+            Self::Repeated { .. } => {
+                "take one of the files out of the run file and DELETE its units' rows, or declare the key that the rows have; \
+                 the other indexes are made"
+            }
+            Self::Redeclared { .. } => {
+                "undo that in the declaration; or, as specmill_owner, DROP TABLE it CASCADE, run this command again, and then the stages \
+                 catalog and load"
+            }
             Self::NeedsAdministrator { .. } => "then run the same command again",
             Self::Privilege { .. } => {
                 "use a user of the right role: specmill_owner migrates and indexes, specmill_loader loads, specmill_reader reads"

@@ -1,10 +1,13 @@
 //! The schema of the database: which migrations it has, and the missing ones applied in one transaction.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use specmill_schemas::catalogs::Catalog;
 use specmill_schemas::relational::{MIGRATIONS, Migration};
 use tokio_postgres::error::SqlState;
 
+use super::catalogs::{Changes, WantedTable, migrate_catalogs, wanted_tables};
 use super::failure::{DatabaseError, failed};
 use super::{Database, SERVER_MINIMUM, VECTOR_MINIMUM};
 use crate::config::Environment;
@@ -32,29 +35,39 @@ type Outcome<T> = std::result::Result<T, DatabaseError>;
 pub(crate) struct Migrated {
     place: String,
     applied: Vec<&'static str>,
+    catalogs: Changes,
 }
 
 impl Migrated {
     /// For people.
     pub(crate) fn render(&self) -> String {
         let newest = newest();
+        let catalogs = self.catalogs.render();
         if self.applied.is_empty() {
-            return format!("{}: at migration {newest}, nothing to do\n", self.place);
+            let rest = if catalogs.is_empty() { ", nothing to do" } else { "" };
+            return format!("{}: at migration {newest}{rest}\n{catalogs}", self.place);
         }
-        format!("{}: now at migration {newest}; applied {}\n", self.place, self.applied.join(", "))
+        format!("{}: now at migration {newest}; applied {}\n{catalogs}", self.place, self.applied.join(", "))
     }
 }
 
-/// Brings the schema up to this program's version: all missing migrations or, on any error, none.
+/// Brings the schema up to this program's version and the tables of catalogues to what these say and the run folder
+/// has: all of it or, on any error, nothing.
 ///
 /// # Errors
-/// Where the database cannot be reached, is ahead of this program, or the user may not change it.
-pub(crate) fn migrate(environment: &Environment, run_folder: &Path) -> Result<Migrated> {
+/// Where the database cannot be reached, is ahead of this program, holds rows that a declaration does not fit any
+/// more, or the user may not change it.
+pub(crate) fn migrate(
+    environment: &Environment,
+    run_folder: &Path,
+    catalogs: &[Arc<Catalog>],
+) -> Result<Migrated> {
+    let wanted = wanted_tables(catalogs, run_folder)?;
     let database = Database::connect(environment, run_folder)?;
-    Ok(migrate_over(&database)?)
+    Ok(migrate_over(&database, &wanted)?)
 }
 
-fn migrate_over(database: &Database) -> Outcome<Migrated> {
+fn migrate_over(database: &Database, wanted: &[WantedTable]) -> Outcome<Migrated> {
     database.require_server()?;
     let doing = "migrating";
     database.batch(doing, "BEGIN")?;
@@ -74,10 +87,14 @@ fn migrate_over(database: &Database) -> Outcome<Migrated> {
         let sql = "INSERT INTO ops.migration (version, name, sha256) VALUES ($1, $2, $3)";
         database.execute(doing, sql, &[&migration.version, &migration.name, &sha256])?;
     }
+    let is_owner = !missing.is_empty();
+    let catalogs =
+        migrate_catalogs(database, wanted, || if is_owner { Ok(()) } else { become_owner(database) })?;
     database.batch(doing, "COMMIT")?;
     Ok(Migrated {
         place: database.place(),
         applied: missing.iter().map(|migration| migration.name).collect(),
+        catalogs,
     })
 }
 

@@ -2,9 +2,10 @@
 //!
 //! [`Database`] is one connection; its methods block, the runtime that drives it is inside.
 
+mod catalogs;
 mod check;
 mod connection;
-mod copy;
+pub mod copy;
 pub(crate) mod export;
 mod failure;
 pub(crate) mod index;
@@ -23,6 +24,7 @@ use tokio_postgres::{Client, NoTls, Row};
 
 use crate::config::Environment;
 use crate::error::Result;
+pub(crate) use catalogs::{StoredSum, StoredTotal};
 pub(crate) use check::{check, diagnose};
 pub(crate) use connection::Address;
 pub(crate) use failure::{DatabaseError, failed};

@@ -248,7 +248,8 @@ impl Order<'_> {
     }
 }
 
-fn set_local(session: &Session) -> String {
+/// The session's settings for a build, until its transaction ends.
+pub(super) fn set_local(session: &Session) -> String {
     format!(
         "SET LOCAL maintenance_work_mem = '{}kB'; SET LOCAL max_parallel_maintenance_workers = {}",
         session.memory >> 10,
@@ -256,7 +257,11 @@ fn set_local(session: &Session) -> String {
     )
 }
 
-fn rolled_back_on_error<T>(database: &Database, body: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Carries out `body` in a transaction.
+///
+/// # Errors
+/// Where `body` fails: then nothing of it stays.
+pub(super) fn rolled_back_on_error<T>(database: &Database, body: impl FnOnce() -> Result<T>) -> Result<T> {
     database.batch(BUILDING, "BEGIN")?;
     let outcome = body();
     let ended = database.batch(BUILDING, if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" });
@@ -266,7 +271,10 @@ fn rolled_back_on_error<T>(database: &Database, body: impl FnOnce() -> Result<T>
 }
 
 /// Carries out `build` while a second connection tells how far it is.
-fn telling_progress(database: &Database, build: impl FnOnce() -> Result<()>) -> Result<()> {
+///
+/// # Errors
+/// Where `build` fails.
+pub(super) fn telling_progress(database: &Database, build: impl FnOnce() -> Result<()>) -> Result<()> {
     let backend: i32 = database.query_one(BUILDING, "SELECT pg_backend_pid()", &[])?.get(0);
     let (done, is_done) = mpsc::channel::<()>();
     std::thread::scope(|scope| {

@@ -1,6 +1,7 @@
 //! `db index`: the indexes that queries need, and how much of the exact neighbours the vector indexes find.
 
 mod build;
+mod catalogs;
 mod means;
 mod predict;
 
@@ -74,7 +75,8 @@ pub(crate) fn run(run_file: &RunFile, folder: &Path, environment: &Environment) 
             "ANALYZE spectra.features, ml.embeddings, ml.neighbors, ml.scores",
         )
         .map_err(Box::new)?;
-    Ok(render(settings, &lines))
+    let catalogs = catalogs::run(&database).map_err(Box::new)?;
+    Ok(render(settings, &lines) + &catalogs)
 }
 
 fn vector_indexes(

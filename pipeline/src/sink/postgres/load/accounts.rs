@@ -114,7 +114,7 @@ pub(super) fn insert_part(database: &Database, work: &Work, part: &Part, rows: u
     let sha256 = part.file.sha256.as_deref().unwrap_or_default();
     let rows = i64::try_from(rows).unwrap_or(i64::MAX);
     let unit = work.unit.to_string();
-    let (dataset, model_hash) = (part.dataset.sql_table(), part.model_hash());
+    let (dataset, model_hash) = (part.dataset.name(), part.model_hash());
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
         [&dataset, &model_hash, &unit, &sha256, &part.stage_hash, &rows];
     database.execute("writing ops.load", INSERT_PART, &parameters)?;
@@ -128,11 +128,11 @@ pub(super) fn insert_part(database: &Database, work: &Work, part: &Part, rows: u
 pub(super) fn remove_part(
     database: &Database,
     work: &Work,
-    dataset: Dataset,
+    dataset: &Dataset,
     model_hash: &str,
 ) -> Outcome<()> {
     let unit = work.unit.to_string();
-    database.execute("writing ops.load", REMOVE_PART, &[&unit, &dataset.sql_table(), &model_hash])?;
+    database.execute("writing ops.load", REMOVE_PART, &[&unit, &dataset.name(), &model_hash])?;
     Ok(())
 }
 

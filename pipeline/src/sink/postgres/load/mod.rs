@@ -283,10 +283,10 @@ impl Tally {
             Ending::Loaded(copied) => (copied.rows, Some(copied)),
             Ending::Busy => return Ok(()),
         };
-        if work.unit.specprod().is_some() {
-            shop.progress.advance(rows);
-        } else {
+        if matches!(work.unit, UnitId::Model { .. }) {
             self.models.push(work.unit.clone());
+        } else {
+            shop.progress.advance(rows);
         }
         let mut counts = RowCounts::new();
         if rows > 0 {

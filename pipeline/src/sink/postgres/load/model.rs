@@ -68,11 +68,14 @@ fn replace(database: &Database, shop: &Shop<'_>, work: &Work) -> Result<Copied, 
     for part in &changed {
         let copied = match part.dataset {
             Dataset::Models => insert_model(database, work)?,
-            Dataset::Features | Dataset::Embeddings | Dataset::Neighbors | Dataset::Scores => {
-                copy_aside(database, shop, work, part)?
-            }
+            Dataset::Features
+            | Dataset::Embeddings
+            | Dataset::Neighbors
+            | Dataset::Scores
+            | Dataset::Catalog(_)
+            | Dataset::CatalogRaw(_) => copy_aside(database, shop, work, part)?,
         };
-        accounts::remove_part(database, work, part.dataset, part.model_hash())?;
+        accounts::remove_part(database, work, &part.dataset, part.model_hash())?;
         accounts::insert_part(database, work, part, copied.rows)?;
         total.rows += copied.rows;
         total.read_seconds += copied.read_seconds;
@@ -81,14 +84,14 @@ fn replace(database: &Database, shop: &Shop<'_>, work: &Work) -> Result<Copied, 
     accounts::replace(database, work)?;
     // What stops other sessions comes last, and in one order for all loaders.
     for dataset in GLOBAL {
-        let vanished = loaded.keys().find(|(name, _)| name == dataset.sql_table());
+        let vanished = loaded.keys().find(|(name, _)| *name == dataset.name());
         if let Some(part) = changed.iter().find(|part| part.dataset == dataset) {
-            attach_replacement(database, dataset, part.model_hash())?;
+            attach_replacement(database, &dataset, part.model_hash())?;
         } else if let Some((_, model_hash)) = vanished
             && !work.parts.iter().any(|part| part.dataset == dataset)
         {
-            drop_partition(database, dataset, model_hash)?;
-            accounts::remove_part(database, work, dataset, model_hash)?;
+            drop_partition(database, &dataset, model_hash)?;
+            accounts::remove_part(database, work, &dataset, model_hash)?;
         }
     }
     open_embeddings(database, work)?;
@@ -163,7 +166,7 @@ impl ModelColumns {
 /// Copies a part's rows into a table beside the model's partition.
 fn copy_aside(database: &Database, shop: &Shop<'_>, work: &Work, part: &Part) -> Result<Copied, Fault> {
     let source = Source::open(&shop.plan.folder, &work.unit, part)?;
-    let table = prepare_replacement(database, part.dataset, part.model_hash())?;
+    let table = prepare_replacement(database, &part.dataset, part.model_hash())?;
     let share = shop.wal.take(source.wal_bytes());
     let copied = source.copy_into(database, &table)?;
     drop(share);
@@ -173,7 +176,7 @@ fn copy_aside(database: &Database, shop: &Shop<'_>, work: &Work, part: &Part) ->
 /// A table beside the partition of a model; nobody else sees it.
 fn prepare_replacement(
     database: &Database,
-    dataset: Dataset,
+    dataset: &Dataset,
     model_hash: &str,
 ) -> Result<String, DatabaseError> {
     let doing = format!("making a partition of {}", dataset.sql_table());
@@ -183,7 +186,7 @@ fn prepare_replacement(
 }
 
 /// Puts that table in the partition's place.
-fn attach_replacement(database: &Database, dataset: Dataset, model_hash: &str) -> Result<(), DatabaseError> {
+fn attach_replacement(database: &Database, dataset: &Dataset, model_hash: &str) -> Result<(), DatabaseError> {
     let doing = format!("attaching a partition of {}", dataset.sql_table());
     let attach = "SELECT ml.attach_replacement($1, $2)";
     database.query(&doing, attach, &[&dataset.folder(), &model_hash])?;
@@ -191,7 +194,7 @@ fn attach_replacement(database: &Database, dataset: Dataset, model_hash: &str) -
 }
 
 /// Removes a model's partition.
-fn drop_partition(database: &Database, dataset: Dataset, model_hash: &str) -> Result<(), DatabaseError> {
+fn drop_partition(database: &Database, dataset: &Dataset, model_hash: &str) -> Result<(), DatabaseError> {
     let doing = format!("removing a partition of {}", dataset.sql_table());
     let remove = "SELECT ml.drop_partition($1, $2)";
     database.query(&doing, remove, &[&dataset.folder(), &model_hash])?;
@@ -269,7 +272,7 @@ fn superseded(database: &Database, work: &Work) -> Result<Vec<String>, DatabaseE
 /// Removes everything of one fit, in the order in which models are loaded.
 fn remove_fit(database: &Database, model_hash: &str) -> Result<(), DatabaseError> {
     for dataset in [Dataset::Neighbors, Dataset::Scores, Dataset::Embeddings] {
-        drop_partition(database, dataset, model_hash)?;
+        drop_partition(database, &dataset, model_hash)?;
     }
     for table in ["ml.models", "ops.load"] {
         let remove = format!("DELETE FROM {table} WHERE model_hash = $1");

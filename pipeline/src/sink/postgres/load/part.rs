@@ -6,25 +6,27 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field as ArrowField, Schema};
 use bytes::Bytes;
 use futures_util::SinkExt;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
-use specmill_schemas::{Table, embeddings, features, neighbors};
+use specmill_schemas::{Field, Table, embeddings, features, neighbors};
 use tokio::sync::mpsc;
 use tokio_postgres::CopyInSink;
 
 use super::wanted::{Dataset, ModelKey, Part};
 use super::{Database, DatabaseError, Fault};
 use crate::digest::DigestWriter;
-use crate::sink::postgres::copy::{self, CopyError, RowEncoder};
+use crate::sink::postgres::copy::{self, CopyError, Numbers, RowEncoder};
 use crate::sink::postgres::failed;
 use crate::unit::UnitId;
 
 /// Chunks encoded ahead of the connection.
 const CHUNKS_AHEAD: usize = 4;
-/// Bounds a batch's memory: a row is 2 kB at most, embeddings of 128 components with their variances.
+/// Bounds a batch's memory: a row is 2 kB at most, embeddings of 128 components with their variances …
 const BATCH_ROWS: usize = 2048;
+/// … but for those of catalogues with hundreds of columns.
+const BATCH_VALUES: usize = 1 << 18;
 /// Read at once for the digest.
 const READ_BYTES: usize = 1 << 20;
 
@@ -34,6 +36,7 @@ pub(super) struct Source {
     file: std::fs::File,
     metadata: ArrowReaderMetadata,
     table: Table,
+    numbers: Numbers,
     expected: Vec<(&'static str, String)>,
     sha256: Option<String>,
 }
@@ -71,15 +74,28 @@ impl From<CopyError> for Halt {
     }
 }
 
-/// The columns of a part.
-fn table(part: &Part) -> Table {
-    match part.dataset {
+/// The columns of a part; those of a catalogue are the file's own, which its table is held against.
+fn table(part: &Part, schema: &Schema) -> Result<Table, String> {
+    Ok(match &part.dataset {
+        Dataset::Catalog(name) | Dataset::CatalogRaw(name) => {
+            let field = |field: &ArrowField| {
+                let (name, kind) = (field.name(), field.data_type());
+                Field::from_arrow(field).ok_or_else(|| format!("column `{name}` is {kind}"))
+            };
+            let fields = schema.fields().iter().map(|found| field(found)).collect::<Result<_, _>>()?;
+            Table { name: name.clone().into(), description: String::new(), fields }
+        }
         Dataset::Features => features::table(),
         Dataset::Embeddings => embeddings::table(part.model.as_ref().map_or(0, |model| model.dimension)),
         Dataset::Neighbors => neighbors::neighbors(),
         Dataset::Scores => neighbors::scores(),
         Dataset::Models => Table { name: "models".into(), description: String::new(), fields: Vec::new() },
-    }
+    })
+}
+
+/// Which numbers a part may hold.
+fn numbers(part: &Part) -> Numbers {
+    if matches!(part.dataset, Dataset::CatalogRaw(_)) { Numbers::Any } else { Numbers::Finite }
 }
 
 impl Source {
@@ -101,7 +117,7 @@ impl Source {
             damaged(verify(&file, &part.file.sha256).err().unwrap_or_else(|| error.to_string()))
         })?;
         let mut expected = Vec::new();
-        if unit.specprod().is_some() {
+        if !matches!(unit, UnitId::Model { .. }) {
             expected.push(("unit", unit.to_string()));
         }
         if let Some(model) = &part.model {
@@ -109,11 +125,13 @@ impl Source {
                 .map_err(|problem| Fault::Row(format!("{}: {problem}", part.file.path)))?;
             expected.push(("model_hash", model.hash.clone()));
         }
+        let table = table(part, metadata.schema()).map_err(damaged)?;
         let source = Self {
             path: PathBuf::from(&part.file.path),
             file,
             metadata,
-            table: table(part),
+            table,
+            numbers: numbers(part),
             expected,
             sha256: part.file.sha256.clone(),
         };
@@ -122,7 +140,17 @@ impl Source {
     }
 
     fn encoder(&self) -> Result<RowEncoder, CopyError> {
-        RowEncoder::new(&self.table, self.metadata.schema(), &self.expected)
+        RowEncoder::new(&self.table, self.metadata.schema(), self.numbers, &self.expected)
+    }
+
+    /// Its columns.
+    pub(super) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Rows of a batch.
+    fn batch_rows(&self) -> usize {
+        (BATCH_VALUES / self.table.fields.len().max(1)).clamp(1, BATCH_ROWS)
     }
 
     /// About how much write-ahead log its rows make.
@@ -195,7 +223,7 @@ impl Source {
         let mut encoder = self.encoder()?;
         let file = self.file.try_clone().map_err(|error| Halt::File(error.to_string()))?;
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(self.batch_rows())
             .build()
             .map_err(|error| Halt::File(error.to_string()))?;
         let mut watch = Instant::now();

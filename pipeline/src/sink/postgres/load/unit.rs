@@ -50,7 +50,7 @@ const LOADED: &str = "SELECT l.dataset, l.model_hash, l.sha256, l.stage_hash, l.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('specmill load ' || $1, 0))";
 const TRY_LOCK: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended('specmill load ' || $1, 0))";
 
-/// Loads a unit of features and embeddings.
+/// Loads a unit of features and embeddings, or of a catalogue.
 ///
 /// # Errors
 /// Where a file or a row is at fault, or the database refuses or is lost: then the database holds what it held.
@@ -146,7 +146,7 @@ pub(super) fn loaded_parts(database: &Database, work: &Work) -> Result<LoadedPar
 }
 
 fn key(part: &Part) -> (String, String) {
-    (part.dataset.sql_table().to_owned(), part.model_hash().to_owned())
+    (part.dataset.name().into_owned(), part.model_hash().to_owned())
 }
 
 /// Whether the database holds a part as it should be.
@@ -169,9 +169,7 @@ fn stale(loaded: &LoadedParts, shop: &Shop<'_>, work: &Work) -> Vec<(Dataset, St
             is_ours(&found.1, loaded) && !work.parts.iter().any(|part| key(part) == **found)
         })
         .filter_map(|((dataset, model_hash), _)| {
-            let dataset =
-                [Dataset::Features, Dataset::Embeddings].into_iter().find(|d| d.sql_table() == dataset)?;
-            Some((dataset, model_hash.clone()))
+            Some((Dataset::of_name(dataset, &work.unit)?, model_hash.clone()))
         })
         .collect()
 }
@@ -179,7 +177,7 @@ fn stale(loaded: &LoadedParts, shop: &Shop<'_>, work: &Work) -> Vec<(Dataset, St
 fn replace_parts(database: &Database, shop: &Shop<'_>, work: &Work) -> Result<Copied, Fault> {
     let loaded = loaded_parts(database, work)?;
     for (dataset, model_hash) in stale(&loaded, shop, work) {
-        delete(database, work, dataset, &model_hash)?;
+        delete(database, work, &dataset, &model_hash)?;
     }
     let mut total = Copied::default();
     for part in &work.parts {
@@ -188,8 +186,9 @@ fn replace_parts(database: &Database, shop: &Shop<'_>, work: &Work) -> Result<Co
             continue;
         }
         let source = Source::open(&shop.plan.folder, &work.unit, part)?;
+        check_catalog(database, part, &source)?;
         if loaded.contains_key(&key(part)) {
-            delete(database, work, part.dataset, part.model_hash())?;
+            delete(database, work, &part.dataset, part.model_hash())?;
         }
         let share = shop.wal.take(source.wal_bytes());
         let copied = source.copy_into(database, &target(database, part)?)?;
@@ -203,21 +202,60 @@ fn replace_parts(database: &Database, shop: &Shop<'_>, work: &Work) -> Result<Co
     Ok(total)
 }
 
+/// Whether a catalogue's table can take a file's columns: all of the table's, where it is declared.
+fn check_catalog(database: &Database, part: &Part, source: &Source) -> Result<(), Fault> {
+    if !matches!(part.dataset, Dataset::Catalog(_) | Dataset::CatalogRaw(_)) {
+        return Ok(());
+    }
+    let is_declared = matches!(part.dataset, Dataset::Catalog(_));
+    let name = part.dataset.name();
+    let way_out = "run `specmill db migrate RUN.toml`, then load again";
+    let refuse = |problem: String| Err(Fault::File(format!("{}: {problem}; {way_out}", part.file.path)));
+    let Some(table) = database.catalog_table(&name)?.map(|recorded| recorded.relation) else {
+        return refuse(format!("the database has no table {name}"));
+    };
+    for field in &source.table().fields {
+        match table.column(&field.name).map(|column| &column.field) {
+            None => return refuse(format!("{name} has no column `{}`", field.name)),
+            Some(own) if own.kind.sql() != field.kind.sql() => {
+                let (file, table) = (field.kind.label(), own.kind.label());
+                return refuse(format!("its column `{}` is {file}, that of {name} is {table}", field.name));
+            }
+            Some(own) if is_declared && own.unit != field.unit => {
+                let (file, table) = (&field.unit, &own.unit);
+                let name = format!("its column `{}` is in `{file}`, that of {name} in `{table}`", field.name);
+                return refuse(name);
+            }
+            Some(_) => {}
+        }
+    }
+    let absent = table.columns.iter().find(|column| source.table().index_of(&column.field.name).is_none());
+    match absent {
+        Some(absent) if is_declared => Err(Fault::File(format!(
+            "{}: it has no column `{}`, which {name} has; run the stage catalog again under the declaration that made the \
+             table",
+            part.file.path, absent.field.name
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// The table that a part's rows go to. A model's own partition spares the server from looking for it row by row.
 fn target(database: &Database, part: &Part) -> Result<String, DatabaseError> {
-    let Some(model) = &part.model else { return Ok(part.dataset.sql_table().to_owned()) };
+    let Some(model) = &part.model else { return Ok(part.dataset.sql_table()) };
     let name = "SELECT ml.partition_name($1, $2)";
     let row = database.query_one("looking for a partition", name, &[&part.dataset.folder(), &model.hash])?;
     Ok(format!("ml.{}", quote_name(row.get(0))))
 }
 
 /// Removes a part with its account.
-fn delete(database: &Database, work: &Work, dataset: Dataset, model_hash: &str) -> Result<(), Fault> {
+fn delete(database: &Database, work: &Work, dataset: &Dataset, model_hash: &str) -> Result<(), Fault> {
     let unit = work.unit.to_string();
     let doing = format!("removing old rows of {unit}");
     match dataset {
-        Dataset::Features => {
-            database.execute(&doing, "DELETE FROM spectra.features WHERE unit = $1", &[&unit])?
+        Dataset::Features | Dataset::Catalog(_) | Dataset::CatalogRaw(_) => {
+            let remove = format!("DELETE FROM {} WHERE unit = $1", dataset.sql_table());
+            database.execute(&doing, &remove, &[&unit])?
         }
         Dataset::Embeddings => database.execute(
             &doing,

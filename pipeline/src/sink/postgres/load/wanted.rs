@@ -1,20 +1,23 @@
 //! What the database should hold, as the run folder's ledger accounts for it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::declared::{CatalogFile, CatalogPlan};
 use crate::digest::sha256_hex;
 use crate::error::Result;
 use crate::ledger::{FileRecord, Ledger, LedgerRow, State};
 use crate::model::Card;
 use crate::plan::{ModelPlan, Plan};
+use crate::sink::postgres::quote_name;
 use crate::stage::Stage;
-use crate::stages::inventory;
 use crate::stages::upstream::{as_one, model_unit};
+use crate::stages::{catalog, inventory};
 use crate::unit::UnitId;
 
 /// A table that lake files are loaded into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Dataset {
     /// `ml.models`
     Models,
@@ -26,12 +29,35 @@ pub(super) enum Dataset {
     Neighbors,
     /// `ml.scores`
     Scores,
+    /// `catalog.<table>`
+    Catalog(String),
+    /// `catalog_raw.<table>`
+    CatalogRaw(String),
 }
 
 impl Dataset {
+    /// The table of a catalogue that a unit's rows go to.
+    fn of_catalog(unit: &UnitId) -> Option<Self> {
+        match unit {
+            UnitId::Catalog { declared: true, table, .. } => Some(Self::Catalog(table.clone())),
+            UnitId::Catalog { table, .. } => Some(Self::CatalogRaw(table.clone())),
+            UnitId::Healpix { .. } | UnitId::Tile { .. } | UnitId::Model { .. } => None,
+        }
+    }
+
+    /// The dataset of a unit's rows that goes by this name in `ops.load`.
+    pub(super) fn of_name(name: &str, unit: &UnitId) -> Option<Self> {
+        [Some(Self::Features), Some(Self::Embeddings), Self::of_catalog(unit)]
+            .into_iter()
+            .flatten()
+            .find(|dataset| dataset.name() == name)
+    }
+
     /// Its lake folder.
-    pub(super) fn folder(self) -> &'static str {
+    pub(super) fn folder(&self) -> &'static str {
         match self {
+            Self::Catalog(_) => "catalog",
+            Self::CatalogRaw(_) => "catalog_raw",
             Self::Models => "models",
             Self::Features => "features",
             Self::Embeddings => "embeddings",
@@ -40,14 +66,29 @@ impl Dataset {
         }
     }
 
-    /// The table with its schema, also its name in `ops.load`.
-    pub(super) fn sql_table(self) -> &'static str {
-        match self {
+    /// The table with its schema: its name in `ops.load`.
+    pub(super) fn name(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Catalog(table) | Self::CatalogRaw(table) => {
+                return Cow::Owned(format!("{}.{table}", self.folder()));
+            }
             Self::Models => "ml.models",
             Self::Features => "spectra.features",
             Self::Embeddings => "ml.embeddings",
             Self::Neighbors => "ml.neighbors",
             Self::Scores => "ml.scores",
+        })
+    }
+
+    /// The table as statements write it.
+    pub(super) fn sql_table(&self) -> String {
+        match self {
+            Self::Catalog(table) | Self::CatalogRaw(table) => {
+                format!("{}.{}", self.folder(), quote_name(table))
+            }
+            Self::Models | Self::Features | Self::Embeddings | Self::Neighbors | Self::Scores => {
+                self.name().into_owned()
+            }
         }
     }
 }
@@ -94,6 +135,8 @@ pub(super) struct Work {
     pub(super) outdated: Option<&'static str>,
     /// Nothing says what should be there of the unit: what the database holds is left alone.
     pub(super) unaccounted: bool,
+    /// The file has fewer blocks of rows than it had.
+    pub(super) vanished: bool,
 }
 
 impl Work {
@@ -106,6 +149,7 @@ impl Work {
             fault: None,
             outdated: None,
             unaccounted: false,
+            vanished: false,
         }
     }
 
@@ -126,11 +170,15 @@ impl Work {
     /// How the unit ends where the database holds all there is of it, and why that is not much.
     pub(super) fn outcome(&self) -> (State, Option<String>) {
         if self.unaccounted {
-            let reason = "extract has no account of it; what the database holds was left alone";
-            return (State::MissingUpstream, Some(reason.to_owned()));
+            let stage = upstream(&self.unit);
+            let reason = format!("{stage} has no account of it; what the database holds was left alone");
+            return (State::MissingUpstream, Some(reason));
         }
         if !self.parts.is_empty() {
             return (State::Done, None);
+        }
+        if self.vanished {
+            return (State::Empty, Some("its file has no such rows any more".to_owned()));
         }
         let lost = self.accounts.iter().find(|row| row.state.is_partial());
         match lost {
@@ -145,7 +193,7 @@ impl Work {
     pub(super) fn load_hash(&self) -> String {
         let line = |part: &Part| {
             let digest = part.file.sha256.as_deref().unwrap_or("-");
-            format!("{} {} {} {digest}\n", part.dataset.sql_table(), part.model_hash(), part.stage_hash)
+            format!("{} {} {} {digest}\n", part.dataset.name(), part.model_hash(), part.stage_hash)
         };
         let text: String = self.parts.iter().map(line).collect();
         sha256_hex(format!("load {}\n{text}", Stage::Load.version()).as_bytes())
@@ -159,7 +207,7 @@ pub(super) struct Wanted {
     pub(super) models: Vec<Work>,
     /// What every unit's embeddings are held against.
     pub(super) fits: Fits,
-    /// The inventory's units of features and embeddings; [`unit_work`] reads what each has.
+    /// The inventory's units of features and embeddings, then those of catalogues; [`unit_work`] reads what each has.
     pub(super) units: Vec<UnitId>,
     /// Rows of all units, as their accounts say; models come on top.
     pub(super) rows: u64,
@@ -172,6 +220,8 @@ pub(super) struct Fits {
     pub(super) keys: Vec<ModelKey>,
     /// The hash of present embeddings; `None` where a card that decides it cannot be read.
     embed_hash: Option<String>,
+    /// Units of catalogues as their files were last looked into.
+    surveyed: BTreeSet<UnitId>,
 }
 
 impl Fits {
@@ -187,7 +237,8 @@ impl Wanted {
     /// Where the inventory or the ledger cannot be read.
     pub(super) fn read(plan: &Plan) -> Result<Self> {
         let ledger = Ledger::of_run(&plan.folder);
-        let units = accounted_units(&ledger, plan)?;
+        let mut units = accounted_units(&ledger, plan)?;
+        units.extend(catalog_units(&ledger, plan)?);
         let mut models = Vec::new();
         let mut hashes = Some(Vec::new());
         for model in &plan.models {
@@ -202,7 +253,9 @@ impl Wanted {
             models.push(work);
         }
         let keys = models.iter().filter_map(model_key).collect();
-        let fits = Fits { keys, embed_hash: hashes.map(|hashes| plan.embed_hash(&hashes)) };
+        let embed_hash = hashes.map(|hashes| plan.embed_hash(&hashes));
+        let surveyed = catalog::expected(plan)?.0.into_iter().map(|expected| expected.unit).collect();
+        let fits = Fits { keys, embed_hash, surveyed };
         let mut wanted = Self { models: Vec::new(), fits, units, rows: 0 };
         let vectors = wanted.vectors(&ledger)?;
         for mut work in models {
@@ -246,6 +299,28 @@ fn accounted_units(ledger: &Ledger, plan: &Plan) -> Result<Vec<UnitId>> {
     units.sort_by_cached_key(ToString::to_string);
     units.dedup();
     Ok(units)
+}
+
+/// The units of the run file's catalogues that a stage has come to. Those of files that it does not name any more stay
+/// as they are, here and in the database.
+fn catalog_units(ledger: &Ledger, plan: &Plan) -> Result<Vec<UnitId>> {
+    let mut units: BTreeSet<UnitId> = ledger.units(Stage::Catalog)?.into_iter().collect();
+    let loaded = ledger.units(Stage::Load)?;
+    units.extend(loaded.into_iter().filter(|unit| matches!(unit, UnitId::Catalog { .. })));
+    units.retain(|unit| plan.catalogs.iter().any(|catalog| holds(catalog, unit)));
+    Ok(units.into_iter().collect())
+}
+
+/// Whether a unit may be of one of a catalogue's files.
+fn holds(catalog: &CatalogPlan, unit: &UnitId) -> bool {
+    let UnitId::Catalog { declared, table, file, .. } = unit else { return false };
+    let is_its = |own: &CatalogFile| own.stem == *file && catalog.tables_of(own).contains(&table.as_str());
+    *declared == catalog.declaration().is_some() && catalog.files.iter().any(is_its)
+}
+
+/// The stage without whose account nothing is known of a unit.
+fn upstream(unit: &UnitId) -> Stage {
+    if matches!(unit, UnitId::Catalog { .. }) { Stage::Catalog } else { Stage::Extract }
 }
 
 fn model_key(work: &Work) -> Option<ModelKey> {
@@ -341,10 +416,16 @@ fn read_card(folder: &Path, row: &LedgerRow) -> std::result::Result<(Card, Strin
 /// Where the ledger cannot be read.
 pub(super) fn unit_work(ledger: &Ledger, unit: &UnitId, fits: &Fits) -> Result<Work> {
     let mut work = Work::of(unit.clone());
-    let Some(extracted) = ledger.read(Stage::Extract, unit)? else {
-        work.unaccounted = true;
+    let Some(extracted) = ledger.read(upstream(unit), unit)? else {
+        work.vanished = !fits.surveyed.contains(unit) && has_vanished(ledger, unit)?;
+        work.unaccounted = !work.vanished;
         return Ok(work);
     };
+    if let Some(dataset) = Dataset::of_catalog(unit) {
+        work.parts = extracted.outputs.iter().map(|file| catalog_part(&extracted, file, &dataset)).collect();
+        work.accounts.push(extracted);
+        return Ok(work);
+    }
     let embedded = ledger.read(Stage::Embed, unit)?;
     let follows = |row: &LedgerRow| {
         fits.is_present(row) && row.inputs.iter().all(|input| extracted.outputs.contains(input))
@@ -375,13 +456,24 @@ fn left_alone(ledger: &Ledger, unit: &UnitId, fits: &Fits) -> Result<Vec<Part>> 
     Ok(parts.collect())
 }
 
+/// Whether a unit without an account is a block beyond the last of a file that has accounts.
+fn has_vanished(ledger: &Ledger, unit: &UnitId) -> Result<bool> {
+    let UnitId::Catalog { declared, table, file, .. } = unit else { return Ok(false) };
+    let first = UnitId::Catalog { declared: *declared, table: table.clone(), file: file.clone(), block: 0 };
+    Ok(ledger.read(Stage::Catalog, &first)?.is_some_and(|row| !row.state.is_partial()))
+}
+
+fn catalog_part(row: &LedgerRow, file: &FileRecord, dataset: &Dataset) -> Part {
+    Part { dataset: dataset.clone(), model: None, file: file.clone(), stage_hash: row.stage_hash.clone() }
+}
+
 /// What a unit's output is to the database; spectra stay in the lake.
 fn part(
     row: &LedgerRow,
     file: &FileRecord,
     models: &[ModelKey],
 ) -> std::result::Result<Option<Part>, String> {
-    let part = |dataset, model| {
+    let part = |dataset: Dataset, model| {
         Ok(Some(Part { dataset, model, file: file.clone(), stage_hash: row.stage_hash.clone() }))
     };
     if Path::new(&file.path).starts_with(Dataset::Features.folder()) {

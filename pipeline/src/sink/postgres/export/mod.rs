@@ -1,5 +1,7 @@
 //! Rows of a table, streamed in the order of its primary key as Arrow batches.
 
+mod array;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use specmill_schemas::relational::Relation;
 use specmill_schemas::{Field, Kind, Table, list_item};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
+
+use array::Arrays;
 
 use super::query::Conditions;
 use super::{Database, DatabaseError, failed, quote_name};
@@ -125,7 +129,6 @@ fn expression(field: &Field) -> String {
     let column = format!("t.{}", quote_name(&field.name));
     match field.kind {
         Kind::Json => format!("{column}::text"),
-        Kind::Array(..) => format!("to_json({column})::text"),
         Kind::Timestamp => format!("(extract(epoch FROM {column}) * 1000000)::bigint"),
         Kind::Text
         | Kind::Int16
@@ -135,6 +138,7 @@ fn expression(field: &Field) -> String {
         | Kind::Float64
         | Kind::Bool
         | Kind::Float32List(_)
+        | Kind::Array(..)
         | Kind::Vector(_) => column,
     }
 }
@@ -211,11 +215,12 @@ enum Column {
     Vector(FixedSizeListBuilder<Float32Builder>),
     RaggedList(ListBuilder<Float32Builder>),
     RaggedVector(ListBuilder<Float32Builder>),
+    Array(Arrays),
 }
 
 impl Column {
     fn of(kind: Kind, data_type: &DataType) -> Self {
-        if let DataType::List(item) = data_type {
+        if let (DataType::List(item), false) = (data_type, matches!(kind, Kind::Array(..))) {
             let builder = ListBuilder::new(Float32Builder::new()).with_field(Arc::clone(item));
             return if matches!(kind, Kind::Vector(_)) {
                 Self::RaggedVector(builder)
@@ -226,7 +231,8 @@ impl Column {
         let lists =
             |len| FixedSizeListBuilder::new(Float32Builder::new(), len).with_field(Arc::new(list_item()));
         match kind {
-            Kind::Text | Kind::Json | Kind::Array(..) => Self::Text(StringBuilder::new()),
+            Kind::Array(element, len) => Self::Array(Arrays::new(element, len)),
+            Kind::Text | Kind::Json => Self::Text(StringBuilder::new()),
             Kind::Bool => Self::Bool(BooleanBuilder::new()),
             Kind::Int16 => Self::Int16(Int16Builder::new()),
             Kind::Int32 => Self::Int32(Int32Builder::new()),
@@ -249,6 +255,7 @@ impl Column {
             Self::Int16(builder) => builder.append_option(get(row, at)?),
             Self::Int32(builder) => builder.append_option(get(row, at)?),
             Self::Int64(builder) => builder.append_option(get(row, at)?),
+            Self::Array(arrays) => arrays.append(row, at)?,
             Self::Float32(builder) => builder.append_option(get(row, at)?),
             Self::Float64(builder) => builder.append_option(get(row, at)?),
             Self::Timestamp(builder) => builder.append_option(get(row, at)?),
@@ -264,8 +271,9 @@ impl Column {
         Ok(())
     }
 
-    fn finish(&mut self) -> ArrayRef {
-        match self {
+    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        Ok(match self {
+            Self::Array(arrays) => return arrays.finish(),
             Self::Text(builder) => Arc::new(builder.finish()),
             Self::Bool(builder) => Arc::new(builder.finish()),
             Self::Int16(builder) => Arc::new(builder.finish()),
@@ -276,7 +284,7 @@ impl Column {
             Self::Timestamp(builder) => Arc::new(builder.finish()),
             Self::List(builder) | Self::Vector(builder) => Arc::new(builder.finish()),
             Self::RaggedList(builder) | Self::RaggedVector(builder) => Arc::new(builder.finish()),
-        }
+        })
     }
 }
 
@@ -312,6 +320,7 @@ impl Builder {
 
     fn finish(&mut self, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
         self.rows = 0;
-        RecordBatch::try_new(Arc::clone(schema), self.columns.iter_mut().map(Column::finish).collect())
+        let columns = self.columns.iter_mut().map(Column::finish).collect::<Result<_, _>>()?;
+        RecordBatch::try_new(Arc::clone(schema), columns)
     }
 }
