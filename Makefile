@@ -10,8 +10,8 @@ WITH_TOOLS = tools=$$(scripts/setup.sh); eval "$$tools"
 # Where there is a PostgreSQL, a database test that skips itself fails.
 WITH_POSTGRES = export SPECMILL_REQUIRE_POSTGRES="$${SPECMILL_REQUIRE_POSTGRES:-$${SPECMILL_POSTGRES:+1}}"
 
-.PHONY: demo demo-database test test-checked lint dictionary sql registers samples bench bench-peers bench-tables \
-	check-tables golden gpu-check
+.PHONY: demo demo-database test test-all test-checked lint dictionary sql registers samples bench bench-peers \
+	bench-tables check-tables golden gpu-check
 
 # From simulated and sample coadds to Parquet and PostgreSQL, with the account of every target and two pictures.
 demo:
@@ -41,8 +41,13 @@ demo-database:
 
 test:
 	@$(WITH_TOOLS); $(WITH_POSTGRES); export SPECMILL_REQUIRE_KERNELS=$${SPECMILL_REQUIRE_KERNELS-$$([ ! -e .cache/nvrtc ] || [ -z "$${SPECMILL_NVRTC-brought}" ] || echo 1)}; \
-		cargo test --locked --workspace
+		cargo test --locked --workspace --exclude specmill-joins
 	@$(MAKE) --no-print-directory test-checked
+
+# With polars, which takes minutes to build: joins without a server, against the database's views.
+test-all: test
+	@$(WITH_TOOLS); cargo clippy --locked -p specmill-joins -p specmill --features specmill/joins --all-targets -- -D warnings
+	@$(WITH_TOOLS); $(WITH_POSTGRES); cargo test --locked -p specmill-joins -p specmill --features specmill/joins -- joins:: views::
 
 # The kernels' text once more, with every access to memory and every conversion checked.
 test-checked:
@@ -54,7 +59,7 @@ test-checked:
 		cargo test --locked -q -p specmill-kernels --test conformance -- emulated_forward
 
 lint:
-	@$(WITH_TOOLS); cargo fmt --all --check && cargo clippy --locked --workspace --all-targets -- -D warnings
+	@$(WITH_TOOLS); cargo fmt --all --check && cargo clippy --locked --workspace --exclude specmill-joins --all-targets -- -D warnings
 
 # docs/data-dictionary.md, from the schemas; a test fails where it is stale.
 dictionary:

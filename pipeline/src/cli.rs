@@ -72,10 +72,17 @@ EXAMPLES:
   specmill similar jobs/runs/demo.toml --target 39627640566453451 --out similar.png
   specmill similar jobs/runs/demo.toml --target 39627640566453451 --where \"z between 2 and 2.5 and zwarn = 0\"")]
     Similar(SimilarArgs),
-    /// Write a table of the database to a Parquet or CSV file.
+    /// Write a table of the database, or a join of the run folder's tables, to a Parquet or CSV file.
     #[command(after_help = "EXAMPLES:
   specmill export jobs/runs/demo.toml spectra.features --out features.parquet
-  specmill export jobs/runs/demo.toml ml.neighbors --where \"rank = 1\" --out nearest.csv")]
+  specmill export jobs/runs/demo.toml ml.neighbors --where \"rank = 1\" --out nearest.csv
+  specmill export jobs/runs/demo.toml ard.galaxy_ard --out galaxies.parquet
+  specmill export jobs/runs/demo.toml --join galaxy_ard --out galaxies.parquet
+
+JOINS, each also a view of the database that gives the same file:
+  zpix_quality  catalog.zpix with target classes, good redshifts and ZWARN bit by bit
+  galaxy_ard    features of galaxies with redshift catalogue, FastSpecFit, AGN classes, groups and voids
+  qso_ard       features of quasars with redshift and QSO catalogues, FastSpecFit, BAL and black-hole masses")]
     Export(ExportArgs),
     /// Draw one target of a run: arms, combined spectrum, mask, lines at its redshift, indices.
     #[command(after_help = "EXAMPLES:
@@ -260,8 +267,12 @@ pub struct SimilarArgs {
 pub struct ExportArgs {
     /// The run file.
     pub run_file: PathBuf,
-    /// The table, as schema.table.
+    /// The table or view of the database, as schema.table.
+    #[arg(required_unless_present = "join", default_value = "", hide_default_value = true)]
     pub table: String,
+    /// Instead: this join of the run folder's tables, without a database.
+    #[arg(long, conflicts_with_all = ["table", "filter"])]
+    pub join: Option<String>,
     /// Only rows that fulfil this.
     #[arg(long = "where")]
     pub filter: Option<String>,

@@ -151,6 +151,10 @@ pub enum Error {
     /// The database, or the private server, does not do what was asked.
     #[error(transparent)]
     Database(#[from] Box<DatabaseError>),
+    /// Tables of the run folder cannot be joined.
+    #[cfg(feature = "joins")]
+    #[error(transparent)]
+    Join(#[from] Box<specmill_joins::JoinFailure>),
     /// The simulator failed.
     #[error(transparent)]
     Simulate(#[from] specmill_simulate::SimulateError),
@@ -172,6 +176,10 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Database(error) => error.exit(),
+            #[cfg(feature = "joins")]
+            Self::Join(failure) if failure.is_miscount() => Exit::Inconsistent,
+            #[cfg(feature = "joins")]
+            Self::Join(_) => Exit::Unexpected,
             Self::RunFileUnreadable { .. }
             | Self::RunFileInvalid { .. }
             | Self::UnknownKeys { .. }
@@ -203,6 +211,10 @@ impl Error {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::Database(error) => error.help(),
+            #[cfg(feature = "joins")]
+            Self::Join(_) => Some(
+                "`specmill status RUN.toml` says which catalogues and units are whole; make the others again",
+            ),
             Self::RunFileUnreadable { .. } => Some("give the path of a run file; jobs/runs/ holds examples"),
             Self::RunFileInvalid { .. } | Self::UnknownKeys { .. } | Self::Setting { .. } => {
                 Some("correct the run file; `specmill plan RUN.toml` checks it without starting anything")

@@ -1,6 +1,7 @@
 //! `export`: a table of the database as a Parquet or CSV file.
 
 mod csv;
+mod join;
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -12,6 +13,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use specmill_schemas::catalogs::{RAW_SCHEMA, SCHEMA};
+use specmill_schemas::joins::{self, Join};
 use specmill_schemas::relational::{Relation, relation, relations};
 use tempfile::NamedTempFile;
 
@@ -36,6 +38,9 @@ const ROWS_PER_GROUP: usize = 32_768;
 /// Where the table, the filter or the file's name is not right, the database cannot be asked, or the disk refuses;
 /// then no file is left.
 pub(crate) fn run(args: &ExportArgs, environment: &Environment) -> Result<Exit> {
+    if let Some(name) = &args.join {
+        return join::run(args, name);
+    }
     let run_file = RunFile::read(&args.run_file)?;
     let folder = args.run_folder.clone().unwrap_or(run_file.output.folder);
     let format = Format::of(&args.out)?;
@@ -61,16 +66,19 @@ fn wrong(argument: &'static str, problem: impl Into<String>) -> Error {
     Error::Argument { argument, problem: problem.into() }
 }
 
-/// The table of a name; `None` where it may be a catalogue's, which the database knows.
+/// The table or view of a name; `None` where it may be a catalogue's, which the database knows.
 fn known(name: &str) -> Result<Option<Relation>> {
+    let view = || joins::join(name).filter(|join| join.full_name() == name).map(|join| join.relation());
+    if let Some(found) = relation(name).or_else(view) {
+        return Ok(Some(found));
+    }
     if [SCHEMA, RAW_SCHEMA].iter().any(|schema| name.split('.').next() == Some(*schema)) {
         return Ok(None);
     }
-    relation(name).map(Some).ok_or_else(|| {
-        let names: Vec<String> = relations().iter().map(Relation::full_name).collect();
-        let catalogs = format!("nor a table of {SCHEMA} or {RAW_SCHEMA}");
-        wrong("TABLE", format!("`{name}` is not one of {}, {catalogs}", names.join(", ")))
-    })
+    let mut names: Vec<String> = relations().iter().map(Relation::full_name).collect();
+    names.extend(joins::joins().iter().map(Join::full_name));
+    let catalogs = format!("nor a table of {SCHEMA} or {RAW_SCHEMA}");
+    Err(wrong("TABLE", format!("`{name}` is not one of {}, {catalogs}", names.join(", "))))
 }
 
 /// The table of a catalogue.
@@ -113,14 +121,26 @@ fn write(
     format: Format,
     out: &Path,
 ) -> Result<u64> {
+    let shape = resolve(database, relation, filter).map_err(Box::new)?;
+    to_file(format, &shape, out, |writer| {
+        stream(database, relation, filter, &shape, &mut |batch| writer.append(batch, out))
+            .map_err(|fault| explain(fault, out))
+    })
+}
+
+/// Writes a file aside and gives it its name once it is whole; gives what `fill` gives.
+fn to_file(
+    format: Format,
+    shape: &Shape,
+    out: &Path,
+    fill: impl FnOnce(&mut Writer) -> Result<u64>,
+) -> Result<u64> {
     let cannot = || Error::io(format!("cannot write {}", out.display()));
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let shape = resolve(database, relation, filter).map_err(Box::new)?;
     let aside = NamedTempFile::new_in(folder).map_err(cannot())?;
     let file = aside.reopen().map_err(cannot())?;
-    let mut writer = Writer::new(format, file, &shape, out)?;
-    let rows = stream(database, relation, filter, &shape, &mut |batch| writer.append(batch, out))
-        .map_err(|fault| explain(fault, out))?;
+    let mut writer = Writer::new(format, file, shape, out)?;
+    let rows = fill(&mut writer)?;
     writer.finish(out)?;
     aside.as_file().sync_all().map_err(cannot())?;
     publish(aside, out)?;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::joins::joins;
 use crate::relational::relations;
 use crate::{Table, catalogs, embeddings, features, inventory, model, neighbors, spectra};
 
@@ -42,6 +43,16 @@ pub fn data_dictionary() -> String {
         render_table(&mut text, &relation.full_name(), &computed);
     }
     text.push_str(&catalogs::overview());
+    text.push_str(
+        "\n# Joins\n\nViews of the database; `export --join` makes the same rows without one. Columns of the table whose rows they \
+         have are not said again.\n",
+    );
+    for join in joins() {
+        let mut table = join.table();
+        let base = &join.base.source.table.fields;
+        table.fields.retain(|field| !base.contains(field));
+        render_table(&mut text, &join.full_name(), &table);
+    }
     text
 }
 

@@ -10,6 +10,7 @@ pub mod embeddings;
 pub mod features;
 mod field;
 pub mod inventory;
+pub mod joins;
 pub mod model;
 pub mod neighbors;
 pub mod relational;

@@ -7,6 +7,8 @@ mod connect;
 mod errors;
 mod export;
 mod index;
+#[cfg(feature = "joins")]
+mod joins;
 mod kill;
 mod lake;
 mod load;
@@ -17,6 +19,7 @@ mod similar;
 mod sky;
 mod stale;
 mod tls;
+mod views;
 
 use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};

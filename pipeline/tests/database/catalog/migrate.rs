@@ -158,3 +158,16 @@ fn tables_that_other_hands_have_altered_are_told() {
         assert!(check.stderr.contains(said), "{}", check.stderr);
     }
 }
+
+#[test]
+fn views_are_made_once_and_again_when_one_is_gone() {
+    let Some(database) = TestDatabase::migrated() else { return };
+    let mut session = database.session();
+    assert_eq!(session.value("SELECT count(*) FROM ard.galaxy_ard"), "0");
+    let again = database.specmill(&["db", "migrate"]);
+    assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
+    session.run("DROP VIEW ard.qso_ard");
+    let again = database.specmill(&["db", "migrate"]);
+    assert!(again.code == 0 && again.stdout.contains("made views "), "{}{}", again.stdout, again.stderr);
+    assert_eq!(session.value("SELECT count(*) FROM ard.qso_ard"), "0");
+}

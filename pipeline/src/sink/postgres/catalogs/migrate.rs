@@ -7,8 +7,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use specmill_schemas::Field;
 use specmill_schemas::catalogs::{Catalog, CatalogRelation, Column, RAW_SCHEMA};
+use specmill_schemas::joins::{self, Join};
 
 use super::{Recorded, columns_value, digest};
+use crate::digest::sha256_hex;
 use crate::error::Result;
 use crate::lake::LakeFile;
 use crate::ledger::Ledger;
@@ -92,6 +94,7 @@ fn raw_tables(run_folder: &Path) -> Result<BTreeMap<String, Vec<Field>>> {
 pub(crate) struct Changes {
     made: Vec<String>,
     changed: Vec<String>,
+    views: bool,
 }
 
 impl Changes {
@@ -102,6 +105,10 @@ impl Changes {
             if !tables.is_empty() {
                 text.push_str(&format!("{what} {}\n", tables.join(", ")));
             }
+        }
+        if self.views {
+            let names: Vec<String> = joins::joins().iter().map(Join::full_name).collect();
+            text.push_str(&format!("made views {}\n", names.join(", ")));
         }
         text
     }
@@ -164,7 +171,28 @@ pub(crate) fn migrate_catalogs(
         list.push(name);
         table.apply(database, old, &change)?;
     }
+    let is_owner = changes != Changes::default();
+    changes.views = make_views(database, || if is_owner { Ok(()) } else { become_owner() })?;
     Ok(changes)
+}
+
+/// Makes the program's views where they are missing or were made of another text; gives whether it did. What they were
+/// made of is in the comment on their schema.
+fn make_views(database: &Database, become_owner: impl Fn() -> Outcome<()>) -> Outcome<bool> {
+    let text = joins::create_views();
+    let purpose = "Analysis-ready data: views over the other schemas.";
+    let comment = format!("{purpose} [views: {}]", sha256_hex(text.as_bytes()));
+    let names: Vec<String> = joins::joins().iter().map(Join::full_name).collect();
+    let stand = "SELECT obj_description('ard'::regnamespace, 'pg_namespace') = $1 \
+                 AND NOT EXISTS (SELECT FROM unnest($2::text[]) v WHERE to_regclass(v) IS NULL)";
+    if database.query_one(DOING, stand, &[&comment, &names])?.get::<_, Option<bool>>(0) == Some(true) {
+        return Ok(false);
+    }
+    become_owner()?;
+    database.batch(DOING, &joins::drop_views())?;
+    database.batch(DOING, &text)?;
+    database.batch(DOING, &format!("COMMENT ON SCHEMA ard IS '{comment}'"))?;
+    Ok(true)
 }
 
 /// What has to be done to one table.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use specmill_schemas::Kind;
 use specmill_schemas::catalogs::CatalogRelation;
+use specmill_schemas::joins;
 
 use super::build::{rolled_back_on_error, set_local, telling_progress};
 use super::means::Means;
@@ -95,6 +96,11 @@ fn wanted(table: &CatalogRelation) -> Vec<Wanted> {
     }
     for name in ["unit", "healpix29", "targetid"] {
         want(name, vec![name.to_owned()], false);
+    }
+    // What views join by, besides keys.
+    for (_, columns) in joins::also_unique().filter(|(of, _)| *of == table.name) {
+        let what = format!("one_{}", columns.last().copied().unwrap_or_default());
+        want(&what, columns.iter().map(|name| (*name).to_owned()).collect(), true);
     }
     wanted
 }
