@@ -18,7 +18,7 @@ demo:
 	@$(WITH_TOOLS); cargo build --release --locked -p specmill
 	@$(SPECMILL) db stop jobs/runs/demo.toml >/dev/null
 	@rm -rf demo-run/sim && $(SPECMILL) simulate --out demo-run/sim --targets 2000 --targets-per-unit 125 \
-		--release dr1 --release dr2 --grouping both
+		--release dr1 --release dr2 --grouping both --catalogs
 	@cp -r data-samples/spectro/redux/fuji demo-run/sim/spectro/redux/
 	@echo; echo "== the sample files of data-samples/ =="
 	@$(SPECMILL) run jobs/runs/samples.toml
@@ -37,6 +37,8 @@ demo-database:
 	@$(SPECMILL) db index jobs/runs/demo.toml
 	@echo; echo "== what looks like it? =="
 	@$(SPECMILL) similar jobs/runs/demo.toml --target $$(cat data-samples/similar-target) --out demo-run/similar.png
+	@echo; echo "== galaxies with redshift catalogue, FastSpecFit, groups and voids =="
+	@$(SPECMILL) export jobs/runs/demo.toml ard.galaxy_ard --out demo-run/galaxy_ard.parquet
 	@[ -n "$${DATABASE_URL:-}" ] || $(SPECMILL) db stop jobs/runs/demo.toml
 
 test:

@@ -66,7 +66,7 @@ pub struct CatalogInput {
     pub name: String,
     /// Instead of a name: the table of `catalog_raw` that takes its columns as they are.
     pub raw: String,
-    /// Its files, relative to `[input] root`.
+    /// Its files, relative to `[input] root`; `*`, `?` and `[…]` stand for many.
     pub files: Vec<PathBuf>,
     /// Its release, where the files do not show it.
     pub release: String,

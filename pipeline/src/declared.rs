@@ -188,7 +188,12 @@ fn resolve_one(
             Vec::new()
         }
     };
-    let files = input.files.iter().map(|file| resolve_file(run_file, file)).collect::<Result<_>>()?;
+    let mut files = Vec::new();
+    for named in &input.files {
+        for file in matching(&run_file.input.root, named)? {
+            files.push(resolve_file(run_file, &file)?);
+        }
+    }
     let (release, specprod) = (given(&input.release), given(&input.specprod));
     let identity = match &kind {
         CatalogKind::Declared(catalog) => json!({
@@ -279,6 +284,32 @@ fn suggestion<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> String {
         .map_or_else(String::new, |(_, name)| format!("; did you mean `{name}`?"))
 }
 
+/// The files of a name with `*`, `?` or `[…]`, in order, as the run file could have named them; of any other that name.
+fn matching(root: &Path, named: &Path) -> Result<Vec<PathBuf>> {
+    let text = named.display().to_string();
+    let whole = root.join(named);
+    if !text.contains(['*', '?', '[']) || whole.exists() {
+        return Ok(vec![named.to_owned()]);
+    }
+    let fault = |problem: String| setting("catalog.files", format!("{text}: {problem}"));
+    // What the root is called is no pattern.
+    let pattern = if named.is_absolute() {
+        text.clone()
+    } else {
+        format!("{}/{text}", glob::Pattern::escape(&root.display().to_string()))
+    };
+    let mut found = Vec::new();
+    for path in glob::glob(&pattern).map_err(|error| fault(error.to_string()))? {
+        let path = path.map_err(|error| fault(error.to_string()))?;
+        if path.is_file() {
+            let below = if named.is_absolute() { &path } else { path.strip_prefix(root).unwrap_or(&path) };
+            found.push(below.to_owned());
+        }
+    }
+    found.sort();
+    if found.is_empty() { Err(fault("no file has such a name".to_owned())) } else { Ok(found) }
+}
+
 fn resolve_file(run_file: &RunFile, file: &Path) -> Result<CatalogFile> {
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let stem = name.strip_suffix(".gz").unwrap_or(name);
@@ -347,6 +378,23 @@ mod tests {
         }
         let text = problem("[[catalog]]\nname = \"zall-pix\"\n");
         assert!(text.contains("`zall-pix` has no files"), "{text}");
+    }
+
+    #[test]
+    fn a_pattern_stands_for_the_files_that_fit_it_in_order() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a[1]");
+        for name in ["b/emline-2.fits", "a/emline-1.fits", "a/other.fits", "emline-0.fits"] {
+            let path = folder.join(name);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, "").unwrap();
+        }
+        let found = |named: &str| matching(&folder, Path::new(named));
+        let names: Vec<PathBuf> = ["a/emline-1.fits", "b/emline-2.fits"].map(PathBuf::from).to_vec();
+        assert_eq!(found("*/emline-*.fits").unwrap(), names);
+        // A plain name may be of a file that is not there: that is found out when it is wanted.
+        assert_eq!(found("gone.fits").unwrap(), [PathBuf::from("gone.fits")]);
+        assert!(found("*/none-*.fits").unwrap_err().to_string().contains("no file has such a name"));
     }
 
     #[test]

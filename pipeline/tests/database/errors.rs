@@ -49,7 +49,7 @@ fn a_migration_applied_with_another_text_is_told() {
 fn tables_that_somebody_altered_are_told_column_by_column() {
     let Some(database) = TestDatabase::migrated() else { return };
     let mut session = database.session();
-    session.run("ALTER TABLE spectra.features DROP COLUMN objtype");
+    session.run("ALTER TABLE spectra.features DROP COLUMN objtype CASCADE");
     session.run("ALTER TABLE spectra.features ADD COLUMN mine integer");
     session.run("ALTER TABLE ml.recall ALTER COLUMN recall TYPE real");
     session.run("COMMENT ON COLUMN spectra.features.z IS 'something else'");
