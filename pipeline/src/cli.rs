@@ -270,7 +270,7 @@ pub struct ExportArgs {
     /// The table or view of the database, as schema.table.
     #[arg(required_unless_present = "join", default_value = "", hide_default_value = true)]
     pub table: String,
-    /// Instead: this join of the run folder's tables, without a database.
+    /// Instead: this join of the run folder's tables, without a database; needs a program built with `--features joins`.
     #[arg(long, conflicts_with_all = ["table", "filter"])]
     pub join: Option<String>,
     /// Only rows that fulfil this.

@@ -47,6 +47,11 @@ impl<W: Write> DigestWriter<W> {
         Self { inner, sha256: None, bytes: 0 }
     }
 
+    /// The wrapped writer.
+    pub(crate) fn get_ref(&self) -> &W {
+        &self.inner
+    }
+
     /// The wrapped writer, the bytes written and their digest, where one was taken.
     pub(crate) fn finish(self) -> (W, u64, Option<String>) {
         (self.inner, self.bytes, self.sha256.map(|sha256| hex(&sha256.finalize())))

@@ -67,6 +67,13 @@ impl SpectraRows {
 }
 
 /// The columns of `spectra/`.
+/// Bytes of a row of a Parquet file once it is decoded, about: its plain size.
+pub(crate) fn bytes_per_row(metadata: &ArrowReaderMetadata) -> usize {
+    let footer = metadata.metadata();
+    let plain: i64 = footer.row_groups().iter().map(|group| group.total_byte_size()).sum();
+    usize::try_from(plain / footer.file_metadata().num_rows().max(1)).unwrap_or(0)
+}
+
 const SPECTRA_COLUMNS: [&str; 5] = ["targetid", "row", "z", "flux", "ivar"];
 
 impl LakeFile {
@@ -144,6 +151,11 @@ impl LakeFile {
     /// Rows in all.
     pub(crate) fn n_rows(&self) -> usize {
         usize::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// Bytes of a row in memory, about.
+    pub(crate) fn bytes_per_row(&self) -> usize {
+        bytes_per_row(&self.metadata)
     }
 
     /// The names of its columns.

@@ -15,14 +15,17 @@ use super::wrong;
 pub(super) fn run(args: &ExportArgs, name: &str) -> Result<Exit> {
     use specmill_schemas::joins::{join, joins};
 
+    use crate::plan::{Overrides, Plan};
+
     let format = super::Format::of(&args.out)?;
     let join = join(name).ok_or_else(|| {
         let names: Vec<&str> = joins().iter().map(|join| join.name).collect();
         wrong("--join", format!("`{name}` is not one of {}", names.join(", ")))
     })?;
-    let run_file = crate::config::RunFile::read(&args.run_file)?;
-    let folder = args.run_folder.clone().unwrap_or(run_file.output.folder);
-    let rows = with_polars::write(&join, &folder, format, &args.out)?;
+    let overrides = Overrides { folder: args.run_folder.clone(), ..Overrides::default() };
+    let plan = Plan::read(&args.run_file, &overrides)?;
+    with_polars::check(&plan)?;
+    let rows = with_polars::write(&join, &plan.folder, format, &args.out)?;
     crate::run::print(&format!("wrote {rows} rows of {} to {}\n", join.full_name(), args.out.display()))?;
     Ok(Exit::Complete)
 }
@@ -49,12 +52,39 @@ mod with_polars {
     use specmill_joins::{Fault, SLICE_ROWS, UnitFile, export};
     use specmill_schemas::joins::{Join, Source};
 
-    use super::super::{Format, Writer, to_file};
+    use super::super::{Format, Writer, to_file, wrong};
     use crate::error::{Error, Result};
     use crate::ledger::Ledger;
+    use crate::plan::Plan;
     use crate::sink::postgres::export::Shape;
     use crate::stage::Stage;
+    use crate::stages::catalog;
     use crate::unit::UnitId;
+
+    /// Refuses a run folder with catalogues that the run file does not name, or whose keys nobody has compared: their
+    /// rows would come twice.
+    pub(super) fn check(plan: &Plan) -> Result<()> {
+        if plan.catalogs.is_empty() {
+            return Ok(());
+        }
+        let strange = catalog::elsewhere(plan)?;
+        if let Some(first) = strange.first() {
+            let more = strange.len() - 1;
+            return Err(wrong(
+                "--join",
+                format!(
+                    "the run folder has {first} and {more} more units that the run file does not name: \
+                     name their files, or use another run folder"
+                ),
+            ));
+        }
+        match catalog::unchecked_tables(plan)?.first() {
+            Some(table) => {
+                Err(wrong("--join", format!("{table} were not compared yet: run the stage catalog again")))
+            }
+            None => Ok(()),
+        }
+    }
 
     /// Writes every row of a join to a file, as the database writes those of its view.
     pub(super) fn write(join: &Join, folder: &Path, format: Format, out: &Path) -> Result<u64> {

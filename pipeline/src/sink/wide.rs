@@ -189,6 +189,8 @@ fn write_groups(
             chunk.append_to_row_group(&mut group)?;
         }
         group.close()?;
+        // Meanwhile the next group is encoded; at the end there is little left to wait for.
+        writer.inner().get_ref().as_file().sync_data()?;
     }
     writer.into_inner()
 }

@@ -174,7 +174,8 @@ fn lake_sums(plan: &Plan, row: &LedgerRow) -> Result<ColumnSums> {
         if sums.columns.is_empty() {
             sums = ColumnSums::of_columns(names.iter().copied());
         }
-        let batch_rows = (BATCH_BYTES / VALUE_BYTES / names.len().max(1)).max(1);
+        let row_bytes = (VALUE_BYTES * names.len()).max(file.bytes_per_row());
+        let batch_rows = (BATCH_BYTES / row_bytes.max(1)).max(1);
         for batch in file.read(&names, batch_rows)? {
             let batch = batch?;
             sums.rows += batch.len() as u64;

@@ -149,8 +149,9 @@ fn remove_cut_off(plan: &Plan, ledger: &Ledger, survey: &Survey) -> Result<()> {
     for unit in ledger.units(Stage::Catalog)? {
         let UnitId::Catalog { declared, table, file, block } = &unit else { continue };
         if blocks.get(&(*declared, table, file)).is_some_and(|blocks| block >= blocks) {
-            ledger.retract(Stage::Catalog, &unit)?;
+            // An account without its file is found again after a kill; a file without account would not be.
             sink::remove_stale(&plan.folder.join(output_path(&unit)))?;
+            ledger.retract(Stage::Catalog, &unit)?;
         }
     }
     Ok(())

@@ -118,9 +118,12 @@ fn a_table_without_rows_is_made_anew() {
     let Some(database) = TestDatabase::migrated() else { return };
     let shelf = Shelf::new();
     shelf.call(&database.url(), &["db", "migrate"], 0);
-    // A view of the program's does not keep its table as it is.
+    // What somebody else has made of it is not taken away.
     database.session().run("CREATE VIEW ard.of_things AS SELECT mask FROM catalog.things");
     shelf.redeclare("\"int32\"", "\"int64\"");
+    let refused = shelf.call(&database.url(), &["db", "migrate"], 5);
+    assert!(refused.stderr.contains("view ard.of_things depends on"), "{}", refused.stderr);
+    database.session().run("DROP VIEW ard.of_things");
     let outcome = shelf.call(&database.url(), &["db", "migrate"], 0);
     assert!(outcome.stdout.contains("changed catalog.things\n"), "{}", outcome.stdout);
     let kind = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute \

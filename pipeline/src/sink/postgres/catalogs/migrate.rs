@@ -160,7 +160,7 @@ pub(crate) fn migrate_catalogs(
             Some(old) if table.relation.schema == RAW_SCHEMA => &table.with_columns_of(&old.relation),
             _ => table,
         };
-        let change = change(database, &table.relation, old, found)?;
+        let change = change(database, table, old, found)?;
         if change == Change::Nothing {
             continue;
         }
@@ -198,10 +198,11 @@ fn make_views(database: &Database, become_owner: impl Fn() -> Outcome<()>) -> Ou
 /// What has to be done to one table.
 fn change(
     database: &Database,
-    wanted: &CatalogRelation,
+    table: &WantedTable,
     old: Option<&Recorded>,
     found: Option<&[Found]>,
 ) -> Outcome<Change> {
+    let wanted = &table.relation;
     let Some(found) = found else { return Ok(Change::Make) };
     let mut statements = String::new();
     let mut problems = Vec::new();
@@ -230,7 +231,7 @@ fn change(
     let gone = found.iter().filter(|found| wanted.column(&found.name).is_none());
     problems.extend(gone.map(|found| format!("column `{}` is not declared any more", found.name)));
     if problems.is_empty() {
-        let same = old.is_some_and(|old| old.sha256 == digest(wanted));
+        let same = old.is_some_and(|old| old.sha256 == digest(wanted, table.declaration.as_ref()));
         return Ok(if same && statements.is_empty() { Change::Nothing } else { Change::Alter(statements) });
     }
     let empty = format!("SELECT NOT EXISTS (SELECT FROM {})", wanted.sql_name());
@@ -266,7 +267,10 @@ impl WantedTable {
             // They are made again with the rest.
             for view in database.query(&doing, VIEWS, &[&relation.sql_name()])? {
                 let view: String = view.get(0);
-                database.batch(&doing, &format!("DROP VIEW IF EXISTS {view} CASCADE"))?;
+                // Nobody else's: then the database refuses, and says which.
+                if joins::joins().iter().any(|join| join.full_name() == view) {
+                    database.batch(&doing, &format!("DROP VIEW IF EXISTS {view}"))?;
+                }
             }
         }
         let mut statements = match change {
@@ -290,7 +294,7 @@ impl WantedTable {
         let (catalog, text) = self.declaration.clone().unzip();
         let key = Value::from(relation.key.clone());
         let position = relation.position.clone().map(|columns| Value::from(columns.to_vec()));
-        let (columns, sha256) = (columns_value(relation), digest(relation));
+        let (columns, sha256) = (columns_value(relation), digest(relation, self.declaration.as_ref()));
         database.execute(DOING, "DELETE FROM ops.catalog WHERE name = $1", &[&name])?;
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 9] = [
             &name,

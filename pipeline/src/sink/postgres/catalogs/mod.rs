@@ -95,9 +95,10 @@ fn columns_value(relation: &CatalogRelation) -> Value {
     Value::Array(relation.columns.iter().map(column).collect())
 }
 
-/// The digest of all that a declaration says of a table.
-fn digest(relation: &CatalogRelation) -> String {
+/// The digest of all that a declaration says of a table, and of its text.
+fn digest(relation: &CatalogRelation, declaration: Option<&(String, String)>) -> String {
     let text = json!([
+        declaration,
         relation.full_name(),
         relation.description,
         columns_value(relation),

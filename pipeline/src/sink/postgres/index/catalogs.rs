@@ -132,7 +132,7 @@ impl Line {
         let columns: Vec<String> = wanted.columns.iter().map(|name| quote_name(name)).collect();
         let (name, columns) = (quote_name(&wanted.name), columns.join(", "));
         let session = Means::read(database)?.session(&cost(table, &wanted, self.rows));
-        tracing::info!(
+        tracing::debug!(
             rows = self.rows,
             maintenance_work_mem_mb = session.memory >> 20,
             workers = session.workers,
@@ -208,7 +208,7 @@ fn render(lines: &[Line]) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let mut text = String::from("\ncatalogue                     rows  indexes\n");
+    let mut text = format!("\n{:<34}{:>10}  indexes\n", "catalogue", "rows");
     for Line { table, rows, built, stand, seconds } in lines {
         let mut said: Vec<String> = Vec::new();
         if !built.is_empty() {
@@ -218,7 +218,7 @@ fn render(lines: &[Line]) -> String {
             said.push(format!("{stand} stand"));
         }
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{table:<24}{rows:>10}  {}", said.join("; "));
+        let _ = writeln!(text, "{table:<34}{rows:>10}  {}", said.join("; "));
     }
     text
 }

@@ -17,6 +17,7 @@ use tokio_postgres::CopyInSink;
 use super::wanted::{Dataset, ModelKey, Part};
 use super::{Database, DatabaseError, Fault};
 use crate::digest::DigestWriter;
+use crate::lake::bytes_per_row;
 use crate::sink::postgres::copy::{self, CopyError, Numbers, RowEncoder};
 use crate::sink::postgres::failed;
 use crate::unit::UnitId;
@@ -27,6 +28,8 @@ const CHUNKS_AHEAD: usize = 4;
 const BATCH_ROWS: usize = 2048;
 /// … but for those of catalogues with hundreds of columns.
 const BATCH_VALUES: usize = 1 << 18;
+/// … and for those with long lists.
+const BATCH_BYTES: usize = 32 << 20;
 /// Read at once for the digest.
 const READ_BYTES: usize = 1 << 20;
 
@@ -150,7 +153,8 @@ impl Source {
 
     /// Rows of a batch.
     fn batch_rows(&self) -> usize {
-        (BATCH_VALUES / self.table.fields.len().max(1)).clamp(1, BATCH_ROWS)
+        let by_bytes = BATCH_BYTES / bytes_per_row(&self.metadata).max(1);
+        (BATCH_VALUES / self.table.fields.len().max(1)).min(by_bytes).clamp(1, BATCH_ROWS)
     }
 
     /// About how much write-ahead log its rows make.

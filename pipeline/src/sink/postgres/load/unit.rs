@@ -209,7 +209,11 @@ fn check_catalog(database: &Database, part: &Part, source: &Source) -> Result<()
     }
     let is_declared = matches!(part.dataset, Dataset::Catalog(_));
     let name = part.dataset.name();
-    let way_out = "run `specmill db migrate RUN.toml`, then load again";
+    let way_out = if is_declared {
+        "run `specmill db migrate RUN.toml`, then load again"
+    } else {
+        "run `specmill db migrate RUN.toml` and load again, or give it another `raw` name"
+    };
     let refuse = |problem: String| Err(Fault::File(format!("{}: {problem}; {way_out}", part.file.path)));
     let Some(table) = database.catalog_table(&name)?.map(|recorded| recorded.relation) else {
         return refuse(format!("the database has no table {name}"));

@@ -456,11 +456,12 @@ fn left_alone(ledger: &Ledger, unit: &UnitId, fits: &Fits) -> Result<Vec<Part>> 
     Ok(parts.collect())
 }
 
-/// Whether a unit without an account is a block beyond the last of a file that has accounts.
+/// Whether a unit without an account is a block of a file that has been looked into: beyond its last, or of a file that
+/// cannot be taken any more, whose first block says so. Its blocks go together.
 fn has_vanished(ledger: &Ledger, unit: &UnitId) -> Result<bool> {
     let UnitId::Catalog { declared, table, file, .. } = unit else { return Ok(false) };
     let first = UnitId::Catalog { declared: *declared, table: table.clone(), file: file.clone(), block: 0 };
-    Ok(ledger.read(Stage::Catalog, &first)?.is_some_and(|row| !row.state.is_partial()))
+    Ok(ledger.read(Stage::Catalog, &first)?.is_some())
 }
 
 fn catalog_part(row: &LedgerRow, file: &FileRecord, dataset: &Dataset) -> Part {
