@@ -89,6 +89,25 @@ fn a_unit_that_failed_since_or_is_gone_loses_its_rows() {
 }
 
 #[test]
+fn a_file_that_cannot_be_taken_any_more_loses_all_its_blocks() {
+    let Some(database) = TestDatabase::migrated() else { return };
+    let shelf = Shelf::new();
+    shelf.load(&database.url());
+    // What the stage leaves of a file that is refused or not there: one account, without rows.
+    let first = unit("things", "things-iron", 0);
+    let mut row = shelf.ledger().read(Stage::Catalog, &first).unwrap().unwrap();
+    row.state = State::MissingUpstream;
+    row.outputs.clear();
+    shelf.ledger().commit(&row).unwrap();
+    for block in [1, 2] {
+        shelf.ledger().retract(Stage::Catalog, &unit("things", "things-iron", block)).unwrap();
+    }
+    shelf.call(&database.url(), &["db", "load"], 3);
+    let left = database.session().rows("SELECT DISTINCT unit FROM catalog.things");
+    assert_eq!(left, Vec::<Vec<String>>::new());
+}
+
+#[test]
 fn a_file_that_the_run_file_does_not_name_any_more_stays_as_it_is() {
     let Some(database) = TestDatabase::migrated() else { return };
     let shelf = Shelf::new();
