@@ -16,7 +16,7 @@ use crate::relational::Relation;
 use crate::{Field, Kind, Table, features};
 
 pub use expr::{Comparison, Expr, Operation, case, column, first_of, text};
-pub use sql::{create_indexes, create_view, create_views, drop_views};
+pub use sql::{create_view, create_views, drop_views};
 
 /// A join: a view of the database, and the same rows from the lake.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +96,7 @@ pub struct JoinError {
 }
 
 /// Tables of catalogues, and columns besides their keys that no two rows may share: joins ask by them. The database
-/// makes sure by a unique index each ([`create_indexes`]), the join without a server by counting rows.
+/// makes sure by a unique index each (`db index`), the join without a server by counting rows.
 const ALSO_UNIQUE: [(&str, &[&str]); 2] = [
     ("gfinder_galaxies", &["specprod", "ls_id"]),
     ("v2_galzone", &["specprod", "sample", "algorithm", "cap", "targetid"]),

@@ -1,6 +1,6 @@
 //! Joins as views.
 
-use super::{ALSO_UNIQUE, Comparison, Expr, Join, Operation, joins};
+use super::{Comparison, Expr, Join, Operation, joins};
 use crate::Kind;
 use crate::sql::{column_comment, literal, name};
 
@@ -14,20 +14,6 @@ pub fn drop_views() -> String {
 /// The statements that make every view; whoever carries them out owns the views.
 pub fn create_views() -> String {
     joins().iter().map(create_view).collect()
-}
-
-/// The statements that make the unique indexes that views rely on, keys of declarations apart: the table, and the
-/// statement for it. It fails where two rows have the same columns, and says which.
-pub fn create_indexes() -> Vec<(String, String)> {
-    let index = |(table, columns): &(&str, &[&str])| {
-        let last = columns.last().copied().unwrap_or_default();
-        let columns: Vec<String> = columns.iter().map(|column| name(column)).collect();
-        let own = name(&format!("{table}_one_{last}"));
-        let table = format!("catalog.{table}");
-        let sql = format!("CREATE UNIQUE INDEX IF NOT EXISTS {own} ON {table} ({});\n", columns.join(", "));
-        (table, sql)
-    };
-    ALSO_UNIQUE.iter().map(index).collect()
 }
 
 /// The statements that make one view with its comments.
@@ -150,7 +136,7 @@ fn wide(inner: &Expr, join: &Join) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::joins::{Source, case, column, join, text};
+    use crate::joins::{case, column, join, text};
 
     #[test]
     fn an_expression_becomes_its_text() {
@@ -202,16 +188,11 @@ mod tests {
     }
 
     #[test]
-    fn every_key_besides_the_declared_has_an_index() {
-        let indexes = create_indexes();
-        assert!(
-            indexes.iter().any(|(table, sql)| table == "catalog.v2_galzone" && sql.contains("\"targetid\")"))
-        );
+    fn what_is_unique_besides_keys_are_columns() {
         let declared = crate::catalogs::catalogs();
-        for (table, columns) in ALSO_UNIQUE {
-            let found = declared.iter().find_map(|catalog| catalog.table(table)).unwrap();
-            let source = Source::catalog(found);
-            assert!(columns.iter().all(|column| source.table.index_of(column).is_some()), "{table}");
+        for (table, columns) in crate::joins::also_unique() {
+            let found = declared.iter().find_map(|catalog| catalog.table(table)).unwrap().table();
+            assert!(columns.iter().all(|column| found.index_of(column).is_some()), "{table}");
         }
     }
 }
