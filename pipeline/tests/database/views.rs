@@ -9,7 +9,8 @@ use crate::run_folder::read_table;
 /// Makes the indexes that views rely on; their tables and the views themselves are there since the migration.
 pub(crate) fn make_indexes(session: &mut Session) {
     for (table, columns) in also_unique() {
-        session.run(&format!("CREATE UNIQUE INDEX ON catalog.{table} ({})", columns.join(", ")));
+        let (last, all) = (columns.last().unwrap(), columns.join(", "));
+        session.run(&format!("CREATE UNIQUE INDEX {table}_one_{last} ON catalog.{table} ({all})"));
     }
 }
 
