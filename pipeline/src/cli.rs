@@ -1,11 +1,13 @@
 //! The command line as typed.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::fits::bintable::TnullPolicy;
 use crate::plan::Overrides;
+use crate::shard::Shard;
 use crate::sink::postgres::query::K_MOST;
 use crate::stage::Stage;
 
@@ -20,6 +22,7 @@ use crate::stage::Stage;
   4  the requested device is unavailable, or was lost
   5  the database is unavailable or refused
   6  the counts do not add up: do not use the output
+  143  told to end by SIGTERM or Ctrl-C: the same command goes on from there
 
 EXAMPLES:
   specmill doctor
@@ -47,12 +50,30 @@ pub enum Command {
     /// Run the stages of a run file.
     #[command(after_help = "EXAMPLES:
   specmill run jobs/runs/demo.toml
-  specmill run jobs/runs/demo.toml --stage extract --threads 8 --out /data/run1")]
-    Run(RunArgs),
+  specmill run jobs/runs/demo.toml --stage extract --threads 8 --out /data/run1
+  specmill run jobs/runs/demo.toml --stage inventory && specmill run jobs/runs/demo.toml --stage extract --shard 0/8")]
+    Run(Box<ExecuteArgs>),
     /// List the units of a release tree.
     Inventory(RunArgs),
     /// Say what is done, what is left, what failed and why.
-    Status(RunArgs),
+    Status(StatusArgs),
+    /// Compare two run folders: units, bytes, and column by column.
+    #[command(after_help = "EXAMPLES:
+  specmill verify /lake/runs/published /lake/runs/again
+  specmill verify A B --max-ulp 4 --report difference.json
+
+It says identical (the same bytes), equal within tolerance, or different, and exits with 3 where they differ.")]
+    Verify(VerifyRunsArgs),
+    /// Run a recorded run again elsewhere and compare the two.
+    #[command(after_help = "EXAMPLES:
+  specmill rerun --from /lake/runs/published/runs/1789000000000-node1-7.json --out again
+  specmill rerun --from RECORD.json --out again --check
+
+It says first what differs: inputs by digest, code version, settings' hashes, models. --check stops there.")]
+    Rerun(RerunArgs),
+    /// Kubernetes Jobs: manifests of a run file, and their way through a cluster.
+    #[command(subcommand)]
+    Job(JobCommand),
     /// Say what this machine is fit for: device, kernels, self-test, memory, disk, database.
     #[command(
         after_help = "It exits with 0 where the device asked for works and passes the self-test, with 1 where it \
@@ -219,7 +240,7 @@ pub enum DbCommand {
     /// Say whether the database is fit for use, and what it holds.
     Check(DbArgs),
     /// Load a run: the stage `load` of `run`.
-    Load(RunArgs),
+    Load(Box<ExecuteArgs>),
     /// Build the indexes and measure their recall.
     Index(DbArgs),
 }
@@ -319,8 +340,156 @@ impl RunArgs {
             input: self.input.clone(),
             folder: self.out.clone(),
             stages: self.stages.clone(),
+            shard: None,
         }
     }
+}
+
+/// A run to carry out.
+#[derive(Debug, Clone, Args)]
+pub struct ExecuteArgs {
+    /// The run file and what goes over it.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Only this share of the units of a map stage: i/N, counted from 0.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    /// Exit with 0 where all that is wrong is in the ledger: units or targets that failed or miss their input.
+    #[arg(long)]
+    pub accept_partial: bool,
+    /// Where metrics go.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+}
+
+impl ExecuteArgs {
+    /// What goes over the run file.
+    pub fn overrides(&self) -> Overrides {
+        Overrides { shard: self.shard, ..self.run.overrides() }
+    }
+}
+
+/// Where metrics go, in Prometheus' text format.
+#[derive(Debug, Clone, Default, Args)]
+pub struct MetricsArgs {
+    /// Serve them here while the run goes on: http://ADDRESS:PORT/metrics.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Write them into this file at the end, for a node exporter's textfile collector.
+    #[arg(long, value_name = "FILE.prom")]
+    pub metrics_file: Option<PathBuf>,
+    /// Push them to this Pushgateway at the end.
+    #[arg(long, value_name = "http://HOST:PORT")]
+    pub metrics_push: Option<String>,
+}
+
+/// Which run's account to read.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The run file and what goes over it.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Write the ledger of all stages into one table, `ledger.parquet`, and remove what killed runs left unfinished.
+    #[arg(long)]
+    pub merge: bool,
+    /// Exit with 0 where all that is wrong is in the ledger.
+    #[arg(long)]
+    pub accept_partial: bool,
+}
+
+/// Which runs to compare.
+#[derive(Debug, Args)]
+pub struct VerifyRunsArgs {
+    /// A run folder.
+    pub a: PathBuf,
+    /// Another.
+    pub b: PathBuf,
+    /// Values this many units in the last place apart are equal.
+    #[arg(long, default_value_t = 0)]
+    pub max_ulp: u64,
+    /// Write the whole comparison, as JSON, into this file.
+    #[arg(long)]
+    pub report: Option<PathBuf>,
+}
+
+/// What to run again.
+#[derive(Debug, Args)]
+pub struct RerunArgs {
+    /// The run record: `runs/<run id>.json` of the run folder.
+    #[arg(long, value_name = "RECORD.json")]
+    pub from: PathBuf,
+    /// The new run folder.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Where the release lies now, instead of where the record says.
+    #[arg(long)]
+    pub input: Option<PathBuf>,
+    /// auto, cpu or cuda:N, instead of the record's.
+    #[arg(long)]
+    pub device: Option<String>,
+    /// Compute threads; 0 = one per core.
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Only say what differs.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `job`.
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Write the manifests of a run file, numbered in the order they are applied in.
+    #[command(after_help = "EXAMPLES:
+  specmill job render jobs/runs/cluster.toml --out rendered
+  kubectl kustomize rendered")]
+    Render(RenderArgs),
+    /// Apply them stage after stage and wait; interrupted and called again, it goes on.
+    Submit(ClusterArgs),
+    /// Say how the Jobs of a run file stand.
+    Status(ClusterArgs),
+    /// Print the logs of its pods.
+    #[command(after_help = "EXAMPLES:
+  specmill job logs jobs/runs/cluster.toml --stage extract --shard 3")]
+    Logs(LogsArgs),
+    /// Delete its Jobs and their pods; what they have written stays.
+    Cancel(ClusterArgs),
+}
+
+/// What to render.
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// The run file.
+    pub run_file: PathBuf,
+    /// The folder for the manifests.
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// Which run, on which cluster.
+#[derive(Debug, Args)]
+pub struct ClusterArgs {
+    /// The run file.
+    pub run_file: PathBuf,
+    /// Context of the kubeconfig, instead of its current one.
+    #[arg(long)]
+    pub context: Option<String>,
+    /// Seconds between two looks at a Job.
+    #[arg(long, default_value_t = 5.0)]
+    pub poll_seconds: f64,
+}
+
+/// Whose logs.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The run and its cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// Only this stage.
+    #[arg(long)]
+    pub stage: Option<Stage>,
+    /// Only this shard.
+    #[arg(long)]
+    pub shard: Option<u32>,
 }
 
 /// What to examine.

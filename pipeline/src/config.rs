@@ -1,9 +1,14 @@
 //! The run file as written: TOML under command-line flags, unknown keys rejected.
 
-use std::collections::BTreeMap;
+mod environment;
+mod job;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+pub use environment::Environment;
+pub use job::{DatabaseSettings, GpuSettings, JobProfile, JobSettings, MetricsSettings, StorageSettings};
 
 use crate::error::{Error, Result};
 
@@ -38,6 +43,8 @@ pub struct RunFile {
     pub index: Index,
     /// What the run may use; never changes a byte of the result.
     pub resources: Resources,
+    /// How it becomes Kubernetes Jobs.
+    pub job: JobSettings,
 }
 
 /// `[input]`.
@@ -542,47 +549,6 @@ fn describe_unknown(key: &str) -> String {
     match best {
         Some((_, known)) => format!("unknown key `{key}`; did you mean `{known}`?"),
         None => format!("unknown key `{key}`"),
-    }
-}
-
-/// What the environment says, read once. It holds secrets: no `Debug`.
-#[derive(Clone, Default)]
-pub struct Environment {
-    /// `RUST_LOG`: the log filter.
-    pub log_filter: Option<String>,
-    /// `SPECMILL_LOG_FORMAT`: `json` for JSON lines.
-    pub log_format: Option<String>,
-    /// `DATABASE_URL`: wins over everything else that says where the database is.
-    pub database_url: Option<String>,
-    /// `PGHOST`, `PGPORT`, …: libpq's variables that are set, by name.
-    pub libpq: BTreeMap<String, String>,
-    /// `SPECMILL_POSTGRES`: a PostgreSQL installation for the private server.
-    pub postgres: Option<PathBuf>,
-    /// `XDG_CACHE_HOME`, else `HOME/.cache`: where kernels that were compiled at run time are kept.
-    pub cache: Option<PathBuf>,
-}
-
-/// libpq's variables that are honoured.
-const LIBPQ: [&str; 7] =
-    ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSSLMODE", "PGSSLROOTCERT"];
-
-impl Environment {
-    /// Reads the environment.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
-    pub fn read() -> Self {
-        let get = |key: &str| std::env::var(key).ok();
-        let libpq = LIBPQ.iter().filter_map(|key| Some(((*key).to_owned(), get(key)?))).collect();
-        Self {
-            log_filter: get("RUST_LOG"),
-            log_format: get("SPECMILL_LOG_FORMAT"),
-            database_url: get("DATABASE_URL").filter(|url| !url.is_empty()),
-            libpq,
-            postgres: get("SPECMILL_POSTGRES").filter(|path| !path.is_empty()).map(PathBuf::from),
-            cache: get("XDG_CACHE_HOME")
-                .filter(|path| path.starts_with('/'))
-                .map(PathBuf::from)
-                .or_else(|| Some(Path::new(&get("HOME")?).join(".cache"))),
-        }
     }
 }
 

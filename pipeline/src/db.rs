@@ -24,7 +24,7 @@ pub(crate) fn run(command: &DbCommand, environment: &Environment) -> Result<Exit
         DbCommand::Check(args) => print(&postgres::check(environment, &run_folder(args)?)?),
         DbCommand::Load(args) => {
             let mut args = args.clone();
-            args.stages = vec![Stage::Load];
+            args.run.stages = vec![Stage::Load];
             return execute(&args, environment);
         }
         DbCommand::Index(args) => {

@@ -155,6 +155,9 @@ pub enum Error {
     #[cfg(feature = "joins")]
     #[error(transparent)]
     Join(#[from] Box<specmill_joins::JoinFailure>),
+    /// Somebody asked the program to end.
+    #[error("told to end before all was done")]
+    Interrupted,
     /// The simulator failed.
     #[error(transparent)]
     Simulate(#[from] specmill_simulate::SimulateError),
@@ -180,6 +183,7 @@ impl Error {
             Self::Join(failure) if failure.is_miscount() => Exit::Inconsistent,
             #[cfg(feature = "joins")]
             Self::Join(_) => Exit::Unexpected,
+            Self::Interrupted => Exit::Interrupted,
             Self::RunFileUnreadable { .. }
             | Self::RunFileInvalid { .. }
             | Self::UnknownKeys { .. }
@@ -222,6 +226,7 @@ impl Error {
             Self::Argument { .. } => {
                 Some("give another one; `--help` after the command explains its arguments")
             }
+            Self::Interrupted => Some("the same command goes on where this one ended"),
             Self::NoInventory { .. } => Some("start with `specmill run RUN.toml`"),
             Self::Inventory(_) => Some("check [input] root and specprod in the run file"),
             Self::Kernel(KernelError::DeviceUnavailable { .. }) => {

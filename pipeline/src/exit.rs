@@ -17,6 +17,8 @@ pub enum Exit {
     DatabaseUnavailable,
     /// The counts do not add up: outputs must not be trusted.
     Inconsistent,
+    /// SIGTERM or Ctrl-C; what was finished stands, and the same command goes on from there.
+    Interrupted,
 }
 
 impl Exit {
@@ -30,6 +32,8 @@ impl Exit {
             Self::DeviceUnavailable => 4,
             Self::DatabaseUnavailable => 5,
             Self::Inconsistent => 6,
+            // What a shell and a cluster see of a process that SIGTERM ended.
+            Self::Interrupted => 143,
         }
     }
 }

@@ -1,9 +1,13 @@
 //! The ledger: one record per stage and unit, written last, so that "done" can be believed.
 
+mod merge;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use merge::merge;
 
 use crate::error::{Error, Result};
 use crate::sink;

@@ -17,7 +17,8 @@ use crate::declared::{self, CatalogPlan};
 use crate::digest::{sha256_file, sha256_hex};
 use crate::error::{Error, Result};
 use crate::model::{MAX_COMPONENTS, Model};
-use crate::stage::Stage;
+use crate::shard::Shard;
+use crate::stage::{Stage, StageKind};
 use crate::unit::is_plain_name;
 
 /// Neighbours of a target, at most: a bound on what a typing error can allocate.
@@ -32,6 +33,8 @@ pub struct Plan {
     pub folder: PathBuf,
     /// Stages in order.
     pub stages: Vec<Stage>,
+    /// The share of a map stage's units that is this process's; `None` = all.
+    pub shard: Option<Shard>,
     /// Where it computes.
     pub device: Device,
     /// The mask rule.
@@ -82,6 +85,8 @@ pub struct Overrides {
     pub folder: Option<PathBuf>,
     /// `--stage`, in the order of [`Stage::ALL`] whatever order they were typed in.
     pub stages: Vec<Stage>,
+    /// `--shard`.
+    pub shard: Option<Shard>,
 }
 
 /// A setting that cannot be followed.
@@ -129,20 +134,14 @@ impl Plan {
         let mut stages = overrides.stages.clone();
         stages.sort_unstable();
         stages.dedup();
+        check_shard(overrides.shard, &stages)?;
         if stages.is_empty() {
-            stages = Stage::ALL.to_vec();
-            stages.retain(|stage| match stage {
-                Stage::Inventory | Stage::Extract => has_spectra(&run_file),
-                Stage::Catalog => !catalogs.is_empty(),
-                Stage::FitBasis | Stage::Embed | Stage::Neighbors => {
-                    has_spectra(&run_file) && !models.is_empty()
-                }
-                Stage::Load => run_file.load.enabled,
-            });
+            stages = stages_of(&run_file);
         }
         Ok(Self {
             folder: run_file.output.folder.clone(),
             stages,
+            shard: overrides.shard,
             device,
             mask_rule,
             grid: Grid::DESI,
@@ -458,6 +457,31 @@ fn check_embedding(run_file: &RunFile) -> Result<()> {
         return Err(setting("neighbors.metrics", "use [\"l2\"], [\"cosine\"] or [\"l2\", \"cosine\"]"));
     }
     Ok(())
+}
+
+/// A shard is a share of a stage that works unit by unit.
+fn check_shard(shard: Option<Shard>, stages: &[Stage]) -> Result<()> {
+    let map = |stage: &Stage| stage.kind() == StageKind::Map;
+    if shard.is_none() || (!stages.is_empty() && stages.iter().all(map)) {
+        return Ok(());
+    }
+    let names = Stage::ALL.into_iter().filter(map).map(Stage::name).collect::<Vec<_>>().join(", ");
+    Err(Error::Argument { argument: "--shard", problem: format!("it needs --stage with one of {names}") })
+}
+
+/// The stages that a run file asks for, in order.
+pub fn stages_of(run_file: &RunFile) -> Vec<Stage> {
+    let models = &run_file.models;
+    let embeds =
+        run_file.extract.write_spectra && !(models.galaxy.name.is_empty() && models.qso.name.is_empty());
+    let mut stages = Stage::ALL.to_vec();
+    stages.retain(|stage| match stage {
+        Stage::Inventory | Stage::Extract => has_spectra(run_file),
+        Stage::Catalog => !run_file.catalog.is_empty(),
+        Stage::FitBasis | Stage::Embed | Stage::Neighbors => has_spectra(run_file) && embeds,
+        Stage::Load => run_file.load.enabled,
+    });
+    stages
 }
 
 fn has_spectra(run_file: &RunFile) -> bool {

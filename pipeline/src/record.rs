@@ -123,11 +123,13 @@ impl RunRecord {
     pub(crate) fn begin(plan: &Plan, device: &DeviceInfo) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let host = fs_err::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = host.trim().to_owned();
         Self {
-            run_id: format!("{}-{}", now.as_millis(), std::process::id()),
+            // In pods every process is number 1; the host is then the pod.
+            run_id: format!("{}-{host}-{}", now.as_millis(), std::process::id()),
             specmill_version: env!("CARGO_PKG_VERSION"),
             git_hash: option_env!("SPECMILL_GIT_HASH").unwrap_or("unknown"),
-            host: host.trim().to_owned(),
+            host,
             device: device.device.clone(),
             device_name: device.name.clone(),
             driver: device.driver.clone(),

@@ -5,19 +5,23 @@ use std::time::Instant;
 
 use specmill_kernels::{Backend, Device, Opened};
 
-use crate::cli::{Cli, Command, RunArgs};
+use crate::cli::{Cli, Command, ExecuteArgs, RunArgs, StatusArgs};
 use crate::config::Environment;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::images::KernelCache;
+use crate::interrupt::Interrupt;
 use crate::inventory::Inventory;
-use crate::observe::Progress;
+use crate::observe::{Metrics, Progress};
 use crate::plan::Plan;
 use crate::record::{RunRecord, StageRecord};
 use crate::stage::Stage;
-use crate::stages::StageReport;
+use crate::stages::{StageReport, reason_of};
 use crate::status::Status;
-use crate::{catalog, db, doctor, export, report, show, similar, simulate, sink, stages};
+use crate::{
+    catalog, db, doctor, export, job, ledger, report, rerun, show, similar, simulate, sink, stages,
+    termination, verify,
+};
 
 /// Carries out a command; errors are printed with their causes and a way out.
 pub fn run(cli: &Cli, environment: &Environment) -> Exit {
@@ -25,7 +29,10 @@ pub fn run(cli: &Cli, environment: &Environment) -> Exit {
         Command::Plan(args) => plan(args),
         Command::Run(args) => execute(args, environment),
         Command::Inventory(args) => inventory(args),
-        Command::Status(args) => status(args),
+        Command::Status(args) => status(args, environment),
+        Command::Verify(args) => verify::run(args),
+        Command::Rerun(args) => rerun::run(args, environment),
+        Command::Job(command) => job::run(command, environment),
         Command::Doctor(args) => doctor::run(args, environment),
         Command::Db(command) => db::run(command, environment),
         Command::Similar(args) => similar::run(args, environment),
@@ -36,6 +43,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> Exit {
     };
     result.unwrap_or_else(|error| {
         report_error(&error);
+        termination::write(environment.termination_message.as_deref(), error.exit(), &reason_of(&error));
         error.exit()
     })
 }
@@ -80,20 +88,38 @@ fn inventory(args: &RunArgs) -> Result<Exit> {
     Ok(if has_broken(&inventory) { Exit::Partial } else { Exit::Complete })
 }
 
-fn status(args: &RunArgs) -> Result<Exit> {
-    let plan = Plan::read(&args.run_file, &args.overrides())?;
+fn status(args: &StatusArgs, environment: &Environment) -> Result<Exit> {
+    let plan = Plan::read(&args.run.run_file, &args.run.overrides())?;
     let inventory = stages::inventory::load(&plan)?;
     let status = Status::read(&plan, &inventory)?;
+    if args.merge {
+        sink::remove_partial(&plan.folder)?;
+        ledger::merge(&plan.folder)?;
+    }
     print(&status.render())?;
-    Ok(status.exit())
+    Ok(accepted(status.exit(), &status, args.accept_partial, environment))
+}
+
+/// How a pod ends that has done all it could: what is wrong is in the ledger, and trying again would not change it.
+fn accepted(exit: Exit, status: &Status, accept_partial: bool, environment: &Environment) -> Exit {
+    if exit == Exit::Complete {
+        return exit;
+    }
+    termination::write(environment.termination_message.as_deref(), exit, &status.summary());
+    if exit == Exit::Partial && accept_partial && !status.has_units_left() { Exit::Complete } else { exit }
 }
 
 /// The one executor: every stage of a run file, on one machine or in a pod.
-pub(crate) fn execute(args: &RunArgs, environment: &Environment) -> Result<Exit> {
-    let plan = Plan::read(&args.run_file, &args.overrides())?;
+pub(crate) fn execute(args: &ExecuteArgs, environment: &Environment) -> Result<Exit> {
+    let plan = Plan::read(&args.run.run_file, &args.overrides())?;
+    execute_plan(&plan, args, environment)
+}
+
+/// Carries out a plan.
+pub(crate) fn execute_plan(plan: &Plan, args: &ExecuteArgs, environment: &Environment) -> Result<Exit> {
+    let interrupt = Interrupt::listen(environment)?;
     // Inventory and loading compute nothing: they need no card.
-    let computes =
-        plan.stages.iter().any(|stage| !matches!(stage, Stage::Inventory | Stage::Catalog | Stage::Load));
+    let computes = plan.stages.iter().any(|stage| stage.computes());
     let device = if computes { plan.device } else { Device::Cpu };
     let (opened, fallback) = device.open(plan.run_file.resources.threads, &KernelCache::of(environment))?;
     if let Some(reason) = fallback {
@@ -103,12 +129,14 @@ pub(crate) fn execute(args: &RunArgs, environment: &Environment) -> Result<Exit>
         // Better now than after hours of the stages before.
         sink::postgres::Database::open(environment, &plan.folder)?;
     }
-    // Loaders of one folder work side by side: none removes what another is writing.
-    let alone = plan.stages.iter().any(|stage| *stage != Stage::Load);
+    // Shards, and loaders, of one folder work side by side: none removes what another is writing.
+    let alone = plan.shard.is_none() && plan.stages.iter().any(|stage| *stage != Stage::Load);
     if alone {
         sink::remove_partial(&plan.folder)?;
     }
-    let exit = on_device(opened, RunStages { plan: &plan, environment });
+    let metrics = Metrics::default();
+    let work = RunStages { plan, environment, metrics: &metrics, interrupt: &interrupt, args };
+    let exit = on_device(opened, work);
     if alone {
         sink::remove_partial(&plan.folder)?;
     }
@@ -136,13 +164,16 @@ pub(crate) fn on_device<W: Work>(opened: Opened, work: W) -> W::Outcome {
 struct RunStages<'a> {
     plan: &'a Plan,
     environment: &'a Environment,
+    metrics: &'a Metrics,
+    interrupt: &'a Interrupt,
+    args: &'a ExecuteArgs,
 }
 
 impl Work for RunStages<'_> {
     type Outcome = Result<Exit>;
 
     fn on<B: Backend>(self, dev: &B) -> Result<Exit> {
-        run_stages(dev, self.plan, self.environment)
+        run_stages(dev, &self)
     }
 }
 
@@ -150,9 +181,10 @@ fn has_broken(inventory: &Inventory) -> bool {
     inventory.entries.iter().any(|entry| entry.state.reason().is_some())
 }
 
-fn run_stages<B: Backend>(dev: &B, plan: &Plan, environment: &Environment) -> Result<Exit> {
+fn run_stages<B: Backend>(dev: &B, run: &RunStages<'_>) -> Result<Exit> {
+    let plan = run.plan;
     let mut record = RunRecord::begin(plan, &dev.info());
-    let inventory = match run_each(dev, plan, environment, &mut record) {
+    let inventory = match run_each(dev, run, &mut record) {
         Ok(inventory) => inventory,
         Err(error) => {
             // What the stages before did is worth keeping; what went wrong is worth more.
@@ -163,24 +195,20 @@ fn run_stages<B: Backend>(dev: &B, plan: &Plan, environment: &Environment) -> Re
         }
     };
     let status = Status::read(plan, &inventory)?;
-    let exit = status.exit();
+    let exit = accepted(status.exit(), &status, run.args.accept_partial, run.environment);
     let path = record.commit(plan, Some(exit))?;
     print(&format!("{}{}{}", record.render(), status.render(), report::outputs(plan, &path)))?;
     Ok(exit)
 }
 
 /// Runs every stage in order; the inventory is what they were about.
-fn run_each<B: Backend>(
-    dev: &B,
-    plan: &Plan,
-    environment: &Environment,
-    record: &mut RunRecord,
-) -> Result<Inventory> {
+fn run_each<B: Backend>(dev: &B, run: &RunStages<'_>, record: &mut RunRecord) -> Result<Inventory> {
+    let RunStages { plan, environment, metrics, interrupt, .. } = *run;
     let mut inventory: Option<Inventory> = None;
     for &stage in &plan.stages {
         let started = Instant::now();
         tracing::info!(stage = stage.name(), "stage begins");
-        let progress = Progress::new(stage);
+        let progress = Progress::new(stage, metrics, interrupt);
         let report = if stage == Stage::Inventory {
             let found = stages::inventory::run(plan)?; // global: release tree → inventory.parquet
             let done = StageRecord::of_inventory(&found);
@@ -189,13 +217,13 @@ fn run_each<B: Backend>(
         } else {
             let found = match inventory.take() {
                 Some(found) => found,
-                None => stages::inventory::load(plan)?,
+                None => own_inventory(plan)?,
             };
             let report = match stage {
                 Stage::Inventory => StageReport::default(),
                 Stage::Catalog => stages::catalog::run(plan, &progress)?, // map: catalogues' tables → catalog/, catalog_raw/
                 Stage::Extract => stages::extract::run(dev, plan, &found, &progress)?, // map: coadd + redshifts → features/, spectra/
-                Stage::FitBasis => stages::fit_basis::run(dev, plan, &found)?, // global: sample of spectra/ → models/
+                Stage::FitBasis => stages::fit_basis::run(dev, plan, &found, &progress)?, // global: sample of spectra/ → models/
                 Stage::Embed => stages::embed::run(dev, plan, &found, &progress)?, // map: spectra/ + models/ → embeddings/
                 Stage::Neighbors => stages::neighbors::run(dev, plan, &found, &progress)?, // global: embeddings/ → neighbors/, scores/
                 Stage::Load => {
@@ -208,9 +236,18 @@ fn run_each<B: Backend>(
             StageRecord::of_report(&report)
         };
         record.add(stage, report, started.elapsed().as_secs_f64());
+        if interrupt.is_set() {
+            return Err(Error::Interrupted);
+        }
     }
     match inventory {
         Some(found) => Ok(found),
-        None => stages::inventory::load(plan),
+        None => own_inventory(plan),
     }
+}
+
+/// The inventory an earlier run left, or the plan's shard of it.
+fn own_inventory(plan: &Plan) -> Result<Inventory> {
+    let inventory = stages::inventory::load(plan)?;
+    Ok(plan.shard.map(|shard| shard.take(&inventory)).unwrap_or(inventory))
 }

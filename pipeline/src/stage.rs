@@ -25,6 +25,17 @@ pub enum Stage {
     Load,
 }
 
+/// What a stage sees of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StageKind {
+    /// One shard of the units and nothing else.
+    Map,
+    /// The whole collection, in one process.
+    Global,
+    /// The whole collection; it makes results visible.
+    Sink,
+}
+
 impl Stage {
     /// Every stage, in the order data flows.
     pub const ALL: [Self; 7] = [
@@ -47,6 +58,23 @@ impl Stage {
             Self::Embed => "embed",
             Self::Neighbors => "neighbors",
             Self::Load => "load",
+        }
+    }
+
+    /// What it sees of a run.
+    pub fn kind(self) -> StageKind {
+        match self {
+            Self::Catalog | Self::Extract | Self::Embed => StageKind::Map,
+            Self::Inventory | Self::FitBasis | Self::Neighbors => StageKind::Global,
+            Self::Load => StageKind::Sink,
+        }
+    }
+
+    /// Whether it computes on a device.
+    pub fn computes(self) -> bool {
+        match self {
+            Self::Extract | Self::FitBasis | Self::Embed | Self::Neighbors => true,
+            Self::Inventory | Self::Catalog | Self::Load => false,
         }
     }
 

@@ -71,12 +71,9 @@ impl Status {
             let named = reason.starts_with(&file);
             status.broken.push(if named { reason.to_owned() } else { format!("{file}: {reason}") });
         }
-        let present: BTreeSet<&UnitId> =
-            inventory.entries.iter().filter_map(|entry| entry.unit.as_ref()).collect();
-        let accounted = Ledger::of_run(&plan.folder).units(Stage::Extract)?;
-        status.elsewhere =
-            accounted.iter().filter(|unit| !present.contains(unit)).map(ToString::to_string).collect();
-        status.elsewhere.extend(catalog::elsewhere(plan)?);
+        if plan.shard.is_none() {
+            status.elsewhere = elsewhere(plan, inventory)?;
+        }
         for &stage in &plan.stages {
             let account = match stage {
                 Stage::Inventory => continue,
@@ -92,6 +89,11 @@ impl Status {
         Ok(status)
     }
 
+    /// Whether units are left that nobody has an account of.
+    pub fn has_units_left(&self) -> bool {
+        self.accounts.iter().any(|account| !account.left.is_empty())
+    }
+
     /// The exit code this account deserves.
     pub fn exit(&self) -> Exit {
         let worst = self.accounts.iter().map(Account::exit).find(|exit| *exit == Exit::Inconsistent);
@@ -100,6 +102,27 @@ impl Status {
         }
         let complete = self.accounts.iter().all(|account| account.exit() == Exit::Complete);
         if complete && self.broken.is_empty() { Exit::Complete } else { Exit::Partial }
+    }
+
+    /// The account in a line.
+    pub fn summary(&self) -> String {
+        let of_stage = |account: &Account| {
+            let states: Vec<String> =
+                account.units.iter().map(|(state, count)| format!("{count} {}", state.name())).collect();
+            let left = if account.left.is_empty() {
+                String::new()
+            } else {
+                format!(", {} not done yet", account.left.len())
+            };
+            let first = account.inconsistent.first().or(account.problems.first());
+            let first = first.map_or_else(String::new, |problem| format!("; first: {problem}"));
+            format!("{}: {}{left}{first}", account.stage, states.join(", "))
+        };
+        let mut parts: Vec<String> = self.accounts.iter().map(of_stage).collect();
+        if let Some(first) = self.broken.first() {
+            parts.push(format!("{} broken files; first: {first}", self.broken.len()));
+        }
+        parts.join(". ")
     }
 
     /// The account as people read it.
@@ -136,7 +159,8 @@ impl Account {
             account.take(plan, &found.unit, &found.stage_hash, found.rows)?;
         }
         // A file that nobody has looked into, and keys that nobody has compared, are work to do.
-        let work: Vec<String> = unknown.into_iter().chain(catalog::unchecked_tables(plan)?).collect();
+        let keys = if plan.shard.is_none() { catalog::unchecked_tables(plan)? } else { Vec::new() };
+        let work: Vec<String> = unknown.into_iter().chain(keys).collect();
         account.expected += work.len() as u64;
         account.left.extend(work);
         Ok(account)
@@ -278,6 +302,17 @@ impl Account {
             render_list(text, title, lines);
         }
     }
+}
+
+/// Units with results in the run folder that the present input does not hold.
+fn elsewhere(plan: &Plan, inventory: &Inventory) -> Result<Vec<String>> {
+    let present: BTreeSet<&UnitId> =
+        inventory.entries.iter().filter_map(|entry| entry.unit.as_ref()).collect();
+    let accounted = Ledger::of_run(&plan.folder).units(Stage::Extract)?;
+    let mut elsewhere: Vec<String> =
+        accounted.iter().filter(|unit| !present.contains(unit)).map(ToString::to_string).collect();
+    elsewhere.extend(catalog::elsewhere(plan)?);
+    Ok(elsewhere)
 }
 
 fn render_list(text: &mut String, title: &str, lines: &[String]) {

@@ -128,7 +128,8 @@ fn run() -> Relation {
     Relation::new("ops", table("run", text, fields), &["run_id"])
 }
 
-fn ledger() -> Relation {
+/// The ledger: `ops.ledger`, and `ledger.parquet` of a run folder.
+pub fn ledger() -> Relation {
     use Kind::{Int64, Json, Text};
     let fields = vec![
         Field::new("stage", Text, "stage of the pipeline").ucd("meta.code").required(),

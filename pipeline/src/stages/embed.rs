@@ -71,7 +71,7 @@ pub(crate) fn run<B: Backend>(
             units.push(unit);
         }
     }
-    progress.start(units.iter().map(|unit| unit.rows_in).sum());
+    progress.start(units.iter().map(|unit| unit.rows_in).sum(), units.len(), report.settled);
     let next = AtomicUsize::new(0);
     let batches = Batches::of_rows(BATCH_ROWS);
     let shop = Shop { dev, plan, models: &models, hash: &hash, units: &units, next, progress, batches };
@@ -102,7 +102,9 @@ fn inputs(plan: &Plan, unit: &LedgerRow) -> Vec<FileRecord> {
 
 fn run_lane<B: Backend>(shop: &Shop<'_, B>, ledger: &Ledger) -> Result<(Vec<LedgerRow>, StepSeconds)> {
     let (mut rows, mut seconds) = (Vec::new(), StepSeconds::default());
-    while let Some(unit) = shop.units.get(shop.next.fetch_add(1, Ordering::Relaxed)) {
+    while let Some(unit) = shop.units.get(shop.next.fetch_add(1, Ordering::Relaxed))
+        && !shop.progress.should_stop()
+    {
         let started = Instant::now();
         let mut output = UnitOutput::default();
         let outcome = embed_unit(shop, unit, &mut output, &mut seconds);
@@ -122,7 +124,7 @@ fn run_lane<B: Backend>(shop: &Shop<'_, B>, ledger: &Ledger) -> Result<(Vec<Ledg
             Err(error) => return Err(error),
         };
         shop.progress.advance(unit.rows_in);
-        rows.push(row);
+        rows.push(shop.progress.account(row));
     }
     Ok((rows, seconds))
 }
@@ -370,7 +372,6 @@ fn fail<B>(
     ledger: &Ledger,
     started: Instant,
 ) -> Result<LedgerRow> {
-    tracing::warn!(unit = %unit.unit, reason, "unit not embedded");
     ledger.retract(Stage::Embed, &unit.unit)?;
     for model in &shop.plan.models {
         sink::remove_stale(&shop.plan.folder.join(output_path(&model.name, &unit.unit)))?;

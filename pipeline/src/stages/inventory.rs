@@ -8,6 +8,7 @@ use crate::inventory::{Digest, DigestCache, Inventory, Request};
 use crate::plan::Plan;
 use crate::sink;
 use crate::stage::Stage;
+use crate::stages::catalog;
 
 /// Digests of files seen before; beside the inventory, because it holds file times.
 const CACHE: &str = "inventory-cache.json";
@@ -27,11 +28,17 @@ fn path(plan: &Plan) -> PathBuf {
     plan.folder.join("inventory.parquet")
 }
 
-/// Takes the inventory and leaves it in the run folder.
+/// Takes the inventory and leaves it in the run folder; that of catalogues too, where their own stage is left to others.
 ///
 /// # Errors
 /// Where the tree cannot be walked or the run folder cannot be written.
 pub fn run(plan: &Plan) -> Result<Inventory> {
+    if !plan.catalogs.is_empty() && !plan.stages.contains(&Stage::Catalog) {
+        catalog::survey(plan)?;
+    }
+    if !plan.has_spectra() {
+        return Ok(Inventory::default());
+    }
     let digest = match plan.run_file.input.digest {
         DigestSetting::Full => Digest::Full,
         DigestSetting::None => Digest::None,

@@ -85,17 +85,6 @@ pub(crate) fn reason_of(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Says in the log what went wrong with a unit, where anything did.
-fn report_row(row: LedgerRow) -> LedgerRow {
-    if row.state.is_partial() {
-        tracing::warn!(unit = %row.unit, state = row.state.name(), reason = row.reason.as_deref(), "unit not done");
-    }
-    for note in &row.notes {
-        tracing::debug!(unit = %row.unit, "{note}");
-    }
-    row
-}
-
 /// What every file of a stage says of itself, then its own.
 fn footer(stage: Stage, stage_hash: &str, own: impl IntoIterator<Item = (&'static str, String)>) -> Footer {
     [

@@ -86,7 +86,7 @@ pub(crate) fn run<B: Backend>(
         let row = search.run(&vectors, &mut report.seconds)?;
         let row = LedgerRow { unit, inputs, seconds: started.elapsed().as_secs_f64(), ..row };
         ledger.commit(&row)?;
-        report.written.push(row);
+        report.written.push(progress.account(row));
     }
     Ok(report)
 }
@@ -219,7 +219,7 @@ impl<B: Backend> Search<'_, B> {
                 problem: format!("{n} vectors of {d} elements need {:.1} GB of memory", bytes as f64 / 1e9),
             });
         }
-        progress.start((n * settings.metrics.len()) as u64);
+        progress.start((n * settings.metrics.len()) as u64, 1, 0);
         let computing = Instant::now();
         let found: Vec<Found> = settings
             .metrics

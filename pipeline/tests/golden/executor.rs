@@ -33,7 +33,7 @@ impl Run {
         run_file.output.folder = folder.path().to_owned();
         let plan = Plan::resolve(run_file, &Overrides::default()).unwrap();
         let inventory = stages::inventory::run(&plan).unwrap();
-        stages::extract::run(&Cpu::new(0).unwrap(), &plan, &inventory, &Progress::new(Stage::Extract))
+        stages::extract::run(&Cpu::new(0).unwrap(), &plan, &inventory, &Progress::alone(Stage::Extract))
             .unwrap();
         Self { plan, folder }
     }

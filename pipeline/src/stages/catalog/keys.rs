@@ -25,7 +25,7 @@ use crate::ledger::{Ledger, LedgerRow, State};
 use crate::plan::Plan;
 use crate::sink;
 use crate::stage::Stage;
-use crate::stages::{StageReport, report_row};
+use crate::stages::StageReport;
 use crate::unit::UnitId;
 
 /// What was checked last, in the run folder.
@@ -285,6 +285,6 @@ fn fail(shop: &Shop<'_>, unit: LedgerRow, first: &Repeated, report: &mut StageRe
             report.written.push(row.clone());
         }
     }
-    report_row(row);
+    shop.progress.account(row);
     Ok(())
 }

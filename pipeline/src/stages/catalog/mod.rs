@@ -32,7 +32,7 @@ use crate::fits::{OpenOptions, Source};
 use crate::ledger::{Ledger, LedgerRow, State};
 use crate::observe::Progress;
 use crate::plan::Plan;
-use crate::sink::{self, remove_partial};
+use crate::sink;
 use crate::stage::Stage;
 use crate::stages::{StageReport, StepSeconds, reason_of};
 use crate::unit::UnitId;
@@ -63,22 +63,27 @@ struct Work<'a> {
 /// # Errors
 /// Where the run folder cannot be written; a file that cannot be read is in the ledger instead.
 pub(crate) fn run(plan: &Plan, progress: &Progress) -> Result<StageReport> {
-    remove_partial(&plan.folder)?;
-    let mut survey = Survey::take(plan);
-    survey.add_digests(plan)?;
-    survey.write(plan)?;
     let ledger = Ledger::of_run(&plan.folder);
-    remove_cut_off(plan, &ledger, &survey)?;
+    // A shard goes by the survey that all shards go by, and leaves what concerns whole tables to the run without one.
+    let survey = match plan.shard {
+        Some(_) => known_survey(plan)?,
+        None => survey(plan)?,
+    };
+    if plan.shard.is_none() {
+        remove_cut_off(plan, &ledger, &survey)?;
+    }
+    let share = share(plan, &survey);
     let mut report = StageReport::default();
     let (mut small, mut large) = (Vec::new(), Vec::new());
     for file in &survey.files {
-        let work = left(plan, &ledger, file, &mut report)?;
+        let work = left(plan, &ledger, file, share.as_ref(), &mut report)?;
         let bytes: u64 = file.tables.iter().map(|table| table.bytes).sum();
         let queue = if bytes.max(file.record.bytes) <= SMALL_BYTES { &mut small } else { &mut large };
         queue.extend(Some(work).filter(|work| !work.units.is_empty()));
     }
-    let works = large.iter().chain(&small);
-    progress.start(works.flat_map(|work| work.units.iter().map(|unit| rows_of(work.file, *unit))).sum());
+    let works = || large.iter().chain(&small);
+    let rows = works().flat_map(|work| work.units.iter().map(|unit| rows_of(work.file, *unit))).sum();
+    progress.start(rows, works().map(|work| work.units.len()).sum(), report.settled);
     let threads = threads(plan);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -88,10 +93,41 @@ pub(crate) fn run(plan: &Plan, progress: &Progress) -> Result<StageReport> {
     report.run_lanes(1, || run_lane(&shop, &large, &AtomicUsize::new(0)))?;
     let next = AtomicUsize::new(0);
     report.run_lanes(threads.min(small.len()).max(1), || run_lane(&shop, &small, &next))?;
-    keys::check(&shop, &survey, &mut report)?;
+    if plan.shard.is_none() && !progress.should_stop() {
+        keys::check(&shop, &survey, &mut report)?;
+    }
     progress.finish();
-    remove_partial(&plan.folder)?;
     Ok(report)
+}
+
+/// Looks into every file of the catalogues and leaves in the run folder what they hold.
+///
+/// # Errors
+/// Where the run folder cannot be written.
+pub(crate) fn survey(plan: &Plan) -> Result<Survey> {
+    let mut survey = Survey::take(plan);
+    survey.add_digests(plan)?;
+    survey.write(plan)?;
+    Ok(survey)
+}
+
+/// The survey that was left in the run folder.
+fn known_survey(plan: &Plan) -> Result<Survey> {
+    let survey = Survey::read(plan)?;
+    if survey.of_plan(plan).iter().any(|planned| planned.survey.is_none()) {
+        return Err(Error::NoInventory { folder: plan.folder.clone() });
+    }
+    Ok(survey)
+}
+
+/// The units of the plan's shard; `None` without one: all of them.
+fn share(plan: &Plan, survey: &Survey) -> Option<BTreeSet<UnitId>> {
+    let shard = plan.shard?;
+    let planned = survey.of_plan(plan);
+    let units: Vec<Expected> =
+        planned.iter().filter_map(|planned| planned.survey).flat_map(FileSurvey::units).collect();
+    let weights: Vec<u64> = units.iter().map(|found| found.bytes).collect();
+    Some(shard.places(&weights).into_iter().map(|place| units[place].unit.clone()).collect())
 }
 
 /// Threads that encode, as the run file says.
@@ -112,12 +148,17 @@ fn left<'a>(
     plan: &Plan,
     ledger: &Ledger,
     file: &'a FileSurvey,
+    share: Option<&BTreeSet<UnitId>>,
     report: &mut StageReport,
 ) -> Result<Work<'a>> {
     let mut units = Vec::new();
     for (t, table) in file.tables.iter().enumerate() {
         for block in 0..table.blocks() {
-            let row = ledger.read(Stage::Catalog, &table.unit(file, block))?;
+            let unit = table.unit(file, block);
+            if share.is_some_and(|share| !share.contains(&unit)) {
+                continue;
+            }
+            let row = ledger.read(Stage::Catalog, &unit)?;
             let settled = table.problem.is_none()
                 && row.is_some_and(|row| {
                     // Without digests a file of the same size is the same, unless it has other rows.
@@ -165,7 +206,9 @@ fn run_lane(
 ) -> Result<(Vec<LedgerRow>, StepSeconds)> {
     let mut rows = Vec::new();
     let mut seconds = StepSeconds::default();
-    while let Some(work) = works.get(next.fetch_add(1, Ordering::Relaxed)) {
+    while let Some(work) = works.get(next.fetch_add(1, Ordering::Relaxed))
+        && !shop.progress.should_stop()
+    {
         let started = std::time::Instant::now();
         rows.extend(run_file(shop, work)?);
         seconds.compute += started.elapsed().as_secs_f64();
@@ -200,7 +243,7 @@ fn run_file(shop: &Shop<'_>, work: &Work<'_>) -> Result<Vec<LedgerRow>> {
             Some(Err(reason)) => Err(reason.clone()),
             None => continue,
         };
-        for block in blocks() {
+        for block in blocks().take_while(|_| !shop.progress.should_stop()) {
             rows.push(match &opened {
                 Ok(opened) => writer(t, block).write(opened)?,
                 Err(reason) => writer(t, block).leave(State::Failed, reason.clone())?,
@@ -255,7 +298,7 @@ fn taken<'t>(what: &str, tables: impl IntoIterator<Item = &'t TableSurvey>) -> S
     format!("Will take {what}: {rows} rows, {:.1} MB.\n", bytes as f64 / 1e6)
 }
 
-/// The units of the run's catalogues as last surveyed, and what is not surveyed under the present settings.
+/// The units of the run's catalogues, or of the plan's shard of them, as last surveyed, and what is not surveyed under the present settings.
 ///
 /// # Errors
 /// Where the record cannot be understood.
@@ -267,6 +310,9 @@ pub(crate) fn expected(plan: &Plan) -> Result<(Vec<Expected>, Vec<String>)> {
             Some(found) => units.extend(found.units()),
             None => unknown.push(format!("{} of {}", planned.file.name, planned.catalog.name())),
         }
+    }
+    if let Some(share) = share(plan, &survey) {
+        units.retain(|found| share.contains(&found.unit));
     }
     Ok((units, unknown))
 }

@@ -116,6 +116,8 @@ pub(crate) struct Expected {
     pub(crate) stage_hash: String,
     /// Its rows, where the table could be surveyed.
     pub(crate) rows: Option<u64>,
+    /// Bytes of them.
+    pub(crate) bytes: u64,
 }
 
 impl Survey {
@@ -210,8 +212,13 @@ impl FileSurvey {
         self.tables.iter().flat_map(move |table| {
             (0..table.blocks()).map(move |block| {
                 let rows = table.rows_of(block);
-                let rows = table.problem.is_none().then_some(rows.end - rows.start);
-                Expected { unit: table.unit(self, block), stage_hash: self.stage_hash.clone(), rows }
+                let rows = rows.end - rows.start;
+                Expected {
+                    unit: table.unit(self, block),
+                    stage_hash: self.stage_hash.clone(),
+                    rows: table.problem.is_none().then_some(rows),
+                    bytes: rows * (table.bytes / table.rows.max(1)),
+                }
             })
         })
     }

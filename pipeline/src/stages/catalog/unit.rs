@@ -15,7 +15,7 @@ use crate::fits::prescan::HduKind;
 use crate::ledger::{LedgerRow, RowCounts, State};
 use crate::sink::{self, Footer, WrittenFile};
 use crate::stage::Stage;
-use crate::stages::{footer, reason_of, report_row};
+use crate::stages::{footer, reason_of};
 use crate::unit::UnitId;
 
 /// Finds a surveyed table in its file and binds its columns.
@@ -149,7 +149,7 @@ impl<'a> UnitWriter<'a> {
             seconds: self.started.elapsed().as_secs_f64(),
         };
         self.shop.ledger.commit(&row)?;
-        Ok(report_row(row))
+        Ok(self.shop.progress.account(row))
     }
 }
 

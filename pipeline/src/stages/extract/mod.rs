@@ -29,10 +29,9 @@ use crate::inventory::Inventory;
 use crate::ledger::{Ledger, LedgerRow, State};
 use crate::observe::Progress;
 use crate::plan::Plan;
-use crate::sink::remove_partial;
 use crate::stage::Stage;
 use crate::stages::batches::{Batches, RowBytes, lost};
-use crate::stages::{StageReport, StepSeconds, reason_of, report_row};
+use crate::stages::{StageReport, StepSeconds, reason_of};
 
 use measure::{Measured, Tables, measure_batch};
 pub(crate) use output::output_path;
@@ -89,7 +88,6 @@ pub fn run<B: Backend>(
     inventory: &Inventory,
     progress: &Progress,
 ) -> Result<StageReport> {
-    remove_partial(&plan.folder)?;
     let tables = tables(plan)?;
     let catalog = catalog(plan)?;
     let ledger = Ledger::of_run(&plan.folder);
@@ -107,7 +105,7 @@ pub fn run<B: Backend>(
             units.push(input);
         }
     }
-    progress.start(units.iter().map(|unit| unit.rows).sum());
+    progress.start(units.iter().map(|unit| unit.rows).sum(), units.len(), report.settled);
     let lanes = lanes(plan, dev.info().threads, units.len());
     let shop = Shop {
         dev,
@@ -123,7 +121,6 @@ pub fn run<B: Backend>(
     };
     report.run_lanes(lanes, || run_lane(&shop))?;
     progress.finish();
-    remove_partial(&plan.folder)?;
     match shop.lost.into_inner() {
         Some(lost) => Err(lost.into()),
         None => Ok(report),
@@ -209,7 +206,7 @@ fn read_units<B: Backend>(
     recycled: &Receiver<Box<CoaddBatch>>,
 ) -> f64 {
     let mut watch = Stopwatch::default();
-    while shop.lost.get().is_none() {
+    while shop.lost.get().is_none() && !shop.progress.should_stop() {
         let index = shop.next.fetch_add(1, Ordering::Relaxed);
         let Some(input) = shop.units.get(index) else { break };
         if read_unit(shop, input, to_compute, recycled, &mut watch).is_err() {
@@ -328,11 +325,11 @@ fn write_units<B: Backend>(
                 Computed::Leave(input, state, reason) => {
                     shop.progress.advance(input.rows);
                     let output = UnitOutput::begin(shop.plan, *input, Vec::new());
-                    rows.push(report_row(output.leave(state, reason, shop.ledger)?));
+                    rows.push(shop.progress.account(output.leave(state, reason, shop.ledger)?));
                 }
                 Computed::End(ending) => {
                     if let Some(output) = current.take() {
-                        rows.push(report_row(output.end(ending, shop.ledger)?));
+                        rows.push(shop.progress.account(output.end(ending, shop.ledger)?));
                     }
                 }
             }

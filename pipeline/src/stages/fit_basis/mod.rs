@@ -18,6 +18,7 @@ use crate::inventory::Inventory;
 use crate::ledger::{FileRecord, Ledger, LedgerRow, RowCounts, State};
 use crate::model as models;
 use crate::model::{Card, EMBEDDER, EMBEDDER_VERSION, GridCard, Model, SAMPLE, Training};
+use crate::observe::Progress;
 use crate::plan::{ModelPlan, Plan};
 use crate::sink::{Footer, TableWriter};
 use crate::stage::Stage;
@@ -38,7 +39,12 @@ const NORMALIZATION: &str = "amplitude a fitted to the mean spectrum with ivar w
 ///
 /// # Errors
 /// Where the run folder cannot be written or read, or memory does not suffice for the sample.
-pub(crate) fn run<B: Backend>(dev: &B, plan: &Plan, inventory: &Inventory) -> Result<StageReport> {
+pub(crate) fn run<B: Backend>(
+    dev: &B,
+    plan: &Plan,
+    inventory: &Inventory,
+    progress: &Progress,
+) -> Result<StageReport> {
     let ledger = Ledger::of_run(&plan.folder);
     let units = extracted(plan, inventory)?;
     let mut report = StageReport::default();
@@ -61,7 +67,7 @@ pub(crate) fn run<B: Backend>(dev: &B, plan: &Plan, inventory: &Inventory) -> Re
         };
         let row = outcome.into_row(plan, model, inputs, started.elapsed().as_secs_f64());
         ledger.commit(&row)?;
-        report.written.push(row);
+        report.written.push(progress.account(row));
     }
     Ok(report)
 }

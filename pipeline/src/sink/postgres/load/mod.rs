@@ -108,7 +108,7 @@ pub(crate) fn run(plan: &Plan, environment: &Environment, progress: &Progress) -
         wal: WalBudget::new(budget.wal_bytes),
         progress,
     };
-    progress.start(wanted.rows);
+    progress.start(wanted.rows, wanted.models.len() + wanted.units.len(), 0);
     model::hold(&database, &wanted.fits.keys).map_err(Box::new)?;
     let connections = connect(database, budget.connections).map_err(Box::new)?;
     // Vectors need their model's partition: models first.
@@ -204,7 +204,9 @@ fn work(
 
 fn run_lane(shop: &Shop<'_>, queue: &Queue, kind: Kind, database: &mut Database) -> Result<Tally> {
     let mut tally = Tally::default();
-    while let Some(Item { index, patience }) = queue.next() {
+    while let Some(Item { index, patience }) = queue.next()
+        && !shop.progress.should_stop()
+    {
         let read;
         let work = match kind {
             Kind::Model => &shop.wanted.models[index],
@@ -302,7 +304,7 @@ impl Tally {
         if let Some(copied) = copied {
             self.report.seconds.read += copied.read_seconds;
             self.report.seconds.write += copied.seconds;
-            self.report.written.push(row);
+            self.report.written.push(shop.progress.account(row));
         } else {
             self.report.settled += 1;
         }
@@ -322,10 +324,9 @@ impl Tally {
             }
             Fault::Database(error) => error.to_string(),
         };
-        tracing::warn!(unit = %work.unit, reason, "unit not loaded");
         let row = account(work, State::Failed, Some(reason), RowCounts::new(), seconds);
         shop.ledger.commit(&row)?;
-        self.report.written.push(row);
+        self.report.written.push(shop.progress.account(row));
         Ok(())
     }
 }

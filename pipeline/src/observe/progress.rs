@@ -1,36 +1,25 @@
-//! What people see while it runs: the log and the progress bar, both on standard error.
+//! A stage's way out of its lanes: bar or lines for people, accounts for the log and the metrics, and whether to stop.
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tracing_subscriber::EnvFilter;
 
-use crate::config::Environment;
+use super::Metrics;
+use crate::interrupt::Interrupt;
+use crate::ledger::LedgerRow;
 use crate::stage::Stage;
 
 /// Between progress lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(30);
 
-/// Starts the log on standard error; JSON lines where the environment asks for them.
-pub fn start_log(environment: &Environment) {
-    let filter = environment.log_filter.clone().unwrap_or_else(|| "info".to_owned());
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
-        .with_target(false);
-    // A second start (in tests) keeps the first log.
-    let _ = if environment.log_format.as_deref() == Some("json") {
-        builder.json().try_init()
-    } else {
-        builder.with_ansi(std::io::stderr().is_terminal()).try_init()
-    };
-}
-
 /// Targets done, with rate and time left: a bar on a terminal, a line now and then elsewhere.
 #[derive(Debug)]
 pub struct Progress {
+    stage: Stage,
+    metrics: Metrics,
+    interrupt: Interrupt,
     bar: ProgressBar,
     done: AtomicU64,
     total: AtomicU64,
@@ -41,7 +30,7 @@ pub struct Progress {
 
 impl Progress {
     /// A bar on a terminal, lines elsewhere.
-    pub fn new(stage: Stage) -> Self {
+    pub fn new(stage: Stage, metrics: &Metrics, interrupt: &Interrupt) -> Self {
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template(&format!(
             "{stage} {{bar:30}} {{human_pos}}/{{human_len}} targets  {{per_sec}}  {{eta}} left"
@@ -49,7 +38,11 @@ impl Progress {
         if let Ok(style) = style {
             bar.set_style(style);
         }
+        metrics.stage_begins(stage);
         Self {
+            stage,
+            metrics: metrics.clone(),
+            interrupt: interrupt.clone(),
             bar,
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
@@ -58,15 +51,40 @@ impl Progress {
         }
     }
 
-    /// Says how much there is.
-    pub fn start(&self, total: u64) {
-        self.total.store(total, Ordering::Relaxed);
-        self.bar.set_length(total);
+    /// Of a stage that runs by itself: nobody counts, nobody interrupts.
+    pub fn alone(stage: Stage) -> Self {
+        Self::new(stage, &Metrics::default(), &Interrupt::default())
+    }
+
+    /// Says how much there is: rows, units to do and units that an earlier run settled.
+    pub fn start(&self, rows: u64, units: usize, settled: usize) {
+        self.total.store(rows, Ordering::Relaxed);
+        self.bar.set_length(rows);
+        self.metrics.work(self.stage, units, settled);
+    }
+
+    /// Whether no new unit should be begun, because somebody asked the program to end.
+    pub fn should_stop(&self) -> bool {
+        self.interrupt.is_set()
+    }
+
+    /// A unit has its account: into the log, where anything is wrong with it, and into the metrics.
+    pub fn account(&self, row: LedgerRow) -> LedgerRow {
+        if row.state.is_partial() {
+            let (unit, state) = (&row.unit, row.state.name());
+            tracing::warn!(%unit, state, reason = row.reason.as_deref(), "unit not done");
+        }
+        for note in &row.notes {
+            tracing::debug!(unit = %row.unit, "{note}");
+        }
+        self.metrics.account(&row);
+        row
     }
 
     /// Some more is done.
     pub fn advance(&self, rows: u64) {
         let done = self.done.fetch_add(rows, Ordering::Relaxed) + rows;
+        self.metrics.rows(self.stage, rows);
         self.bar.set_position(done);
         if !self.bar.is_hidden() {
             return;
@@ -86,6 +104,7 @@ impl Progress {
     /// The bar goes away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+        self.metrics.stage_ends(self.stage, self.started.elapsed());
     }
 }
 

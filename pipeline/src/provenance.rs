@@ -1,0 +1,1 @@
+//! A run record as W3C PROV.
