@@ -239,7 +239,7 @@ impl Error {
                 Some("use a card with more memory, or `--device cpu`, which gives the same bytes")
             }
             Self::SelfTest { .. } => Some("compute on another device: `specmill doctor --device` tests each"),
-            Self::Io { .. } => {
+            Self::Io { .. } | Self::Parquet { .. } => {
                 Some("check free space and permissions of the run folder, then run the same command again")
             }
             Self::Record { .. } => {
@@ -258,7 +258,6 @@ impl Error {
             Self::Fits(_)
             | Self::Catalog(_)
             | Self::Kernel(_)
-            | Self::Parquet { .. }
             | Self::Batch { .. }
             | Self::Drawing { .. }
             | Self::Simulate(_) => None,

@@ -93,8 +93,8 @@ fn status(args: &StatusArgs, environment: &Environment) -> Result<Exit> {
     let inventory = stages::inventory::load(&plan)?;
     let status = Status::read(&plan, &inventory)?;
     if args.merge {
-        sink::remove_partial(&plan.folder)?;
         ledger::merge(&plan.folder)?;
+        sink::remove_partial(&plan.folder)?;
     }
     print(&status.render())?;
     Ok(accepted(status.exit(), &status, args.accept_partial, environment))

@@ -8,6 +8,8 @@ mod card;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod database;
 #[cfg(test)]
 mod doctor;

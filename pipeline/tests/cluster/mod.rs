@@ -1,0 +1,5 @@
+//! A run as a cluster carries it out: shards in processes of their own, told to end, killed, without disk or input.
+
+mod interrupt;
+mod shards;
+mod trouble;
