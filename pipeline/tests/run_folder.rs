@@ -157,7 +157,11 @@ impl RunFolder {
     /// `specmill <word> RUN.toml <rest>`, ready to start.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let run_file = self.folder.join("run.toml");
-        fs_err::write(&run_file, self.lines.join("\n")).unwrap();
+        let text = self.lines.join("\n");
+        // A process that was started before may be reading it.
+        if fs_err::read_to_string(&run_file).ok().as_ref() != Some(&text) {
+            fs_err::write(&run_file, text).unwrap();
+        }
         let mut command = Command::new(env!("CARGO_BIN_EXE_specmill"));
         command.arg(words[0]).arg(run_file).args(&words[1..]);
         command.env_remove("RUST_LOG").env_remove("SPECMILL_LOG_FORMAT");

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# What goes into the image, into a folder: the stripped binary, its bill of materials (CycloneDX), the licence.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${1:?usage: scripts/image.sh FOLDER}
+tools=$(scripts/setup.sh)
+eval "$tools"
+mkdir -p "$out"
+cargo build --release --locked -p specmill
+install -m 755 "${CARGO_TARGET_DIR:-target}/release/specmill" "$out/specmill"
+strip "$out/specmill"
+scripts/sbom.sh "$out/specmill.cdx.json"
+install -m 644 LICENSE "$out/LICENSE"
