@@ -1,5 +1,16 @@
 //! `job`: a run file as Kubernetes Jobs: the plan of `run`, drawn for a cluster.
 
+mod jobs;
+pub(crate) mod manifests;
+pub(crate) mod names;
+mod network;
+mod pod;
+mod policy;
+mod render;
+mod settings;
+mod steps;
+mod yaml;
+
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -47,10 +58,9 @@ pub(crate) struct Step {
 pub(crate) fn run(command: &JobCommand, environment: &Environment) -> Result<Exit> {
     let _ = environment;
     match command {
-        JobCommand::Render(_)
-        | JobCommand::Submit(_)
-        | JobCommand::Status(_)
-        | JobCommand::Logs(_)
-        | JobCommand::Cancel(_) => Ok(Exit::Unexpected),
+        JobCommand::Render(args) => render::run(args),
+        JobCommand::Submit(_) | JobCommand::Status(_) | JobCommand::Logs(_) | JobCommand::Cancel(_) => {
+            Ok(Exit::Unexpected)
+        }
     }
 }
