@@ -13,7 +13,7 @@ use crate::stage::Stage;
 /// Memory of the largest pod, GiB: no node has more.
 const MOST_MEMORY_GIB: u32 = 48;
 /// Folders that are the image's, the node's or our own.
-const RESERVED: [&str; 9] = [TMP, CACHE, "/etc", "/dev", "/proc", "/sys", "/usr", "/lib", "/var"];
+const RESERVED: [&str; 8] = [TMP, CACHE, "/etc", "/dev", "/proc", "/sys", "/usr", "/lib"];
 
 /// Checks what `run` in a pod, or the cluster, would refuse; it needs no data at hand.
 ///

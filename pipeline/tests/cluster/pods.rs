@@ -2,7 +2,7 @@
 //! volumes as folders, and the Job's policy for how they end.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -54,7 +54,8 @@ fn give(path: &Path) {
 impl Cluster {
     /// Renders a run over `release` in so many shards; `settings` are more lines of its run file.
     pub(crate) fn render(release: &Release, shards: usize, settings: &str) -> Self {
-        let folder = TempDir::new().unwrap();
+        // Nothing may be mounted below a pod's own /tmp.
+        let folder = TempDir::new_in("/var/tmp").unwrap();
         for path in [folder.path(), release.root()] {
             fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
@@ -64,11 +65,13 @@ impl Cluster {
         let lake = folder.path().join("lake");
         fs_err::create_dir(&lake).unwrap();
         give(&lake);
+        let input = folder.path().join("input");
+        symlink(release.root(), &input).unwrap();
         let text = format!(
             "input.root = {root:?}\noutput.folder = {run:?}\nresources.threads = 1\njob.name = \"forty\"\n\
              job.namespace = \"sky\"\njob.shards = {shards}\njob.metrics.port = 0\njob.memory_gib = 8\n\
              job.storage.input_path = {root:?}\njob.storage.lake_path = {lake:?}\n{settings}\n",
-            root = release.root(),
+            root = input,
             run = lake.join("run"),
         );
         let run_file = folder.path().join("run.toml");
