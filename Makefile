@@ -11,7 +11,7 @@ WITH_TOOLS = tools=$$(scripts/setup.sh); eval "$$tools"
 WITH_POSTGRES = export SPECMILL_REQUIRE_POSTGRES="$${SPECMILL_REQUIRE_POSTGRES:-$${SPECMILL_POSTGRES:+1}}"
 
 .PHONY: demo demo-database test test-all test-checked lint dictionary sql registers samples bench bench-peers \
-	bench-tables check-tables golden gpu-check
+	bench-tables check-tables golden gpu-check image sbom
 
 # From simulated and sample coadds to Parquet and PostgreSQL, with the account of every target and two pictures.
 demo:
@@ -125,3 +125,14 @@ check-tables: .cache/tables/installed
 bench-tables: .cache/tables/installed
 	@$(WITH_TOOLS); cargo build --release --locked -p specmill
 	@.cache/tables/bin/python benches/peers/tables.py --specmill $(SPECMILL) --work .cache/bench/tables
+
+# The image, with docker, podman or buildah, whichever is there; base images with BASE=... BUILD_BASE=...
+image:
+	@for tool in docker podman buildah; do command -v $$tool >/dev/null 2>&1 && break; done; \
+		version=$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1); \
+		$$tool build -f jobs/Dockerfile -t specmill:$$version --build-arg VERSION=$$version --build-arg GIT_HASH="$$SPECMILL_GIT_HASH" \
+		$(if $(BASE),--build-arg BASE=$(BASE)) $(if $(BUILD_BASE),--build-arg BUILD_BASE=$(BUILD_BASE)) .
+
+# Every crate that is compiled into the program, as CycloneDX JSON.
+sbom:
+	@$(WITH_TOOLS); scripts/sbom.sh specmill.cdx.json

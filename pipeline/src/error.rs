@@ -163,6 +163,20 @@ pub enum Error {
     Simulate(#[from] specmill_simulate::SimulateError),
 }
 
+/// An error and its causes in one line; what an error has told of its cause is not told again.
+pub(crate) fn reason_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
 impl Error {
     /// An I/O failure with what was being done.
     pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {

@@ -7,7 +7,7 @@ use specmill_kernels::{Backend, Device, Opened};
 
 use crate::cli::{Cli, Command, ExecuteArgs, RunArgs, StatusArgs};
 use crate::config::Environment;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reason_of};
 use crate::exit::Exit;
 use crate::images::KernelCache;
 use crate::interrupt::Interrupt;
@@ -16,7 +16,7 @@ use crate::observe::{Metrics, Progress};
 use crate::plan::Plan;
 use crate::record::{RunRecord, StageRecord};
 use crate::stage::Stage;
-use crate::stages::{StageReport, reason_of};
+use crate::stages::StageReport;
 use crate::status::Status;
 use crate::{
     catalog, db, doctor, export, job, ledger, report, rerun, show, similar, simulate, sink, stages,

@@ -81,13 +81,8 @@ impl Stage {
     /// Changes whenever the bytes the stage leaves may change.
     pub fn version(self) -> u32 {
         match self {
-            Self::Inventory
-            | Self::Catalog
-            | Self::Extract
-            | Self::FitBasis
-            | Self::Embed
-            | Self::Neighbors
-            | Self::Load => 1,
+            Self::Inventory => 2,
+            Self::Catalog | Self::Extract | Self::FitBasis | Self::Embed | Self::Neighbors | Self::Load => 1,
         }
     }
 }

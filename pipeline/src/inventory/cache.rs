@@ -11,8 +11,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::sha256_file;
+use crate::error::reason_of;
 
-use super::{Digest, Inventory, InventoryEntry, InventoryFile, Request, UnitState, examine::chain};
+use super::{Digest, Inventory, InventoryEntry, InventoryFile, Request, UnitState};
 
 /// Digests of files by path, valid while size and time are the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +99,7 @@ pub(super) fn add_digests(inventory: &mut Inventory, request: &Request, known: &
                         fresh.push((file.path.display().to_string(), digest));
                     }
                     Err(err) => {
-                        let reason = format!("{}: {}", file.path.display(), chain(&err));
+                        let reason = format!("{}: {}", file.path.display(), reason_of(&err));
                         if state.reason().is_none() {
                             *state = UnitState::Broken(reason);
                         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 
+use crate::error::reason_of;
 use crate::fits::{CoaddKeywords, OpenOptions, Source, coadd_rows, redrock_rows};
 
 use super::claims::{Claims, Identified};
@@ -34,8 +35,9 @@ fn examine(candidate: &Candidate, request: &Request) -> Examined {
     let source = Source::open(path, &OpenOptions::default());
     let kind = candidate.kind.unwrap_or_else(|| kind_by_content(source.as_ref().ok()));
     // Reasons go into the inventory, whose bytes do not depend on where the release lies.
-    let in_words =
-        |err: &dyn Error| chain(err).replace(&path.display().to_string(), &relative.display().to_string());
+    let in_words = |err: &dyn Error| {
+        reason_of(err).replace(&path.display().to_string(), &relative.display().to_string())
+    };
     let (rows, header, fault) = match &source {
         Ok(source) => {
             let rows = match kind {
@@ -95,16 +97,4 @@ fn production_of(candidate: &Candidate) -> Option<Production> {
 fn kind_by_content(source: Option<&Source>) -> FileKind {
     let has = |name: &str| source.is_some_and(|source| source.find(name).is_some());
     if has("REDSHIFTS") || has("ZBEST") { FileKind::Redrock } else { FileKind::Coadd }
-}
-
-/// An error and its causes, in one sentence.
-pub(super) fn chain(err: &dyn Error) -> String {
-    let mut text = err.to_string();
-    let mut cause = err.source();
-    while let Some(err) = cause {
-        text.push_str(": ");
-        text.push_str(&err.to_string());
-        cause = err.source();
-    }
-    text
 }

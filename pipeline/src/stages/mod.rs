@@ -71,20 +71,6 @@ impl StageReport {
     }
 }
 
-/// An error and its causes in one line; what an error has told of its cause is not told again.
-pub(crate) fn reason_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
 /// What every file of a stage says of itself, then its own.
 fn footer(stage: Stage, stage_hash: &str, own: impl IntoIterator<Item = (&'static str, String)>) -> Footer {
     [

@@ -38,7 +38,8 @@ fn told(shards: usize, step: &str, ended: &[Ended]) -> String {
     for end in ended.iter().filter(|end| end.code != 0 || !end.message.is_empty()) {
         let action = if end.action.is_empty() { "done" } else { &end.action };
         let first = end.message.lines().next().unwrap_or_default();
-        let _ = writeln!(text, "{shards} shards, {step} {}: exit {} -> {action} {first}", end.index, end.code);
+        let _ =
+            writeln!(text, "{shards} shards, {step} {}: exit {} -> {action} {first}", end.index, end.code);
     }
     text
 }

@@ -127,7 +127,9 @@ impl Cluster {
         give(&message);
         let places = self.places(spec, scratch.path(), &message);
         let in_place = |text: &str| {
-            let below = |mount: &str| text.strip_prefix(mount).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+            let below = |mount: &str| {
+                text.strip_prefix(mount).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
             places
                 .iter()
                 .find_map(|(mount, place)| Some(format!("{}{}", place.display(), below(mount)?)))
@@ -246,7 +248,8 @@ fn action(job_spec: &Value, code: i32) -> String {
     let rules = job_spec["podFailurePolicy"]["rules"].as_array().unwrap();
     let fits = |rule: &&Value| {
         let codes = &rule["onExitCodes"];
-        let named = codes["values"].as_array().is_some_and(|all| all.iter().any(|one| *one == i64::from(code)));
+        let named =
+            codes["values"].as_array().is_some_and(|all| all.iter().any(|one| *one == i64::from(code)));
         codes.is_object() && (codes["operator"] == "In") == named
     };
     rules.iter().find(fits).map_or("Count", |rule| rule["action"].as_str().unwrap()).to_owned()

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::cli::VerifyArgs;
 use crate::config::Environment;
 use crate::declared::CatalogPlan;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reason_of};
 use crate::exit::Exit;
 use crate::fits::{OpenOptions, Source};
 use crate::lake::LakeFile;
@@ -22,7 +22,6 @@ use crate::plan::{Overrides, Plan};
 use crate::run::print;
 use crate::stage::Stage;
 use crate::stages::catalog::{FileSurvey, Survey, TableSurvey, UnitReader, open_table, unchecked_tables};
-use crate::stages::reason_of;
 
 pub(crate) use sums::{ColumnSums, Sum};
 

@@ -27,14 +27,14 @@ pub(crate) use survey::{Expected, FileSurvey, Survey, TableSurvey, output_path};
 pub(crate) use unit::open_table;
 
 use crate::config::DigestSetting;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reason_of};
 use crate::fits::{OpenOptions, Source};
 use crate::ledger::{Ledger, LedgerRow, State};
 use crate::observe::Progress;
 use crate::plan::Plan;
 use crate::sink;
 use crate::stage::Stage;
-use crate::stages::{StageReport, StepSeconds, reason_of};
+use crate::stages::{StageReport, StepSeconds};
 use crate::unit::UnitId;
 
 use unit::UnitWriter;

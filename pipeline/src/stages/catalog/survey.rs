@@ -10,14 +10,13 @@ use super::error::CatalogError;
 use super::release::{release_of, specprod_of};
 use crate::config::DigestSetting;
 use crate::declared::{CatalogFile, CatalogKind, CatalogPlan, placeholders};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reason_of};
 use crate::fits::prescan::{HduInfo, HduKind, TableInfo};
 use crate::fits::{FitsError, OpenOptions, Source};
 use crate::inventory::DigestCache;
 use crate::ledger::{FileRecord, State};
 use crate::plan::Plan;
 use crate::sink;
-use crate::stages::reason_of;
 use crate::unit::UnitId;
 
 /// Bytes of rows in a unit, at most.

@@ -9,13 +9,13 @@ use super::block::{OpenTable, UnitReader};
 use super::notes::sentences;
 use super::survey::{FileSurvey, TableSurvey, file_name, hdu_again, output_path};
 use crate::declared::{CatalogKind, CatalogPlan};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reason_of};
 use crate::fits::Source;
 use crate::fits::prescan::HduKind;
 use crate::ledger::{LedgerRow, RowCounts, State};
 use crate::sink::{self, Footer, WrittenFile};
 use crate::stage::Stage;
-use crate::stages::{footer, reason_of};
+use crate::stages::footer;
 use crate::unit::UnitId;
 
 /// Finds a surveyed table in its file and binds its columns.

@@ -23,7 +23,7 @@ use specmill_schemas::spectra;
 
 use crate::class::Class;
 use crate::config::RedshiftSource;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reason_of};
 use crate::fits::{CatalogColumns, CoaddBatch, RedshiftTable, read_redshift_catalog};
 use crate::inventory::Inventory;
 use crate::ledger::{Ledger, LedgerRow, State};
@@ -31,7 +31,7 @@ use crate::observe::Progress;
 use crate::plan::Plan;
 use crate::stage::Stage;
 use crate::stages::batches::{Batches, RowBytes, lost};
-use crate::stages::{StageReport, StepSeconds, reason_of};
+use crate::stages::{StageReport, StepSeconds};
 
 use measure::{Measured, Tables, measure_batch};
 pub(crate) use output::output_path;
