@@ -47,13 +47,14 @@ fn main() -> Result<(), Failure> {
     let checks =
         ["-O1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=undefined"];
     compile(&home, &unit, &out.join("libchecked.so"), &checks)?;
-    // In a folder of its own: who puts it into LD_LIBRARY_PATH finds a driver and its compiler there and nothing else.
+    // In a folder of its own: who puts it into LD_LIBRARY_PATH finds a driver, its compiler and its management there and nothing else.
     let driver = out.join("driver");
     fs::create_dir_all(&driver)?;
     let beside = format!("-L{}", out.display());
     let link = ["-O2", &beside, "-l:libplain.so", "-Wl,-rpath,$ORIGIN/.."];
     compile(&home, &home.join("src/driver.cpp"), &driver.join("libcuda.so.1"), &link)?;
     compile(&home, &home.join("src/compiler.cpp"), &driver.join("libnvrtc.so.12"), &["-O2"])?;
+    compile(&home, &home.join("src/management.cpp"), &driver.join("libnvidia-ml.so.1"), &["-O2"])?;
     Ok(())
 }
 

@@ -375,7 +375,7 @@ pub struct MetricsArgs {
     /// Serve them here while the run goes on: http://ADDRESS:PORT/metrics.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics_listen: Option<SocketAddr>,
-    /// Write them into this file at the end, for a node exporter's textfile collector.
+    /// Write them into this file every 30 seconds and at the end, for a node exporter's textfile collector.
     #[arg(long, value_name = "FILE.prom")]
     pub metrics_file: Option<PathBuf>,
     /// Push them to this Pushgateway at the end.

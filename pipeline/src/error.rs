@@ -1,8 +1,13 @@
 //! What ends a command; what merely fails one unit stands in the ledger instead.
 
+mod class;
+
 use std::path::PathBuf;
 
 use specmill_kernels::KernelError;
+
+pub use class::ErrorClass;
+pub(crate) use class::Failure;
 
 use crate::exit::Exit;
 use crate::fits::FitsError;

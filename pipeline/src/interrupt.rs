@@ -35,17 +35,21 @@ impl Interrupt {
         let asked = Arc::clone(&interrupt.asked);
         let grace = environment.grace.unwrap_or(GRACE);
         let message = environment.termination_message.clone();
+        let span = tracing::Span::current();
         std::thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || {
+                let _in_run = span.entered();
                 if signals.forever().next().is_none() {
                     return;
                 }
                 asked.store(true, Ordering::Relaxed);
                 tracing::warn!("told to end: finishing what is in hand, {} s at most", grace.as_secs());
                 let last = message.clone();
+                let span = tracing::Span::current();
                 // Without this thread the process ends when its work does; the second signal is then not heeded.
                 let _ = std::thread::Builder::new().name("grace".to_owned()).spawn(move || {
+                    let _in_run = span.entered();
                     std::thread::sleep(grace);
                     abandon(last, "the unit in hand took longer than the grace period");
                 });

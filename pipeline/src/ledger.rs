@@ -4,6 +4,7 @@ mod merge;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -175,6 +176,11 @@ impl Ledger {
         serde_json::from_str(&text)
             .map(Some)
             .map_err(|source| Error::Record { path, source: Box::new(source) })
+    }
+
+    /// When a unit's account was written, if there is one.
+    pub(crate) fn written_at(&self, stage: Stage, unit: &UnitId) -> Option<SystemTime> {
+        fs_err::metadata(self.path(stage, unit)).ok()?.modified().ok()
     }
 
     /// Writes a unit's account: aside, synced, renamed.

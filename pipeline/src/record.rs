@@ -67,6 +67,21 @@ impl StageRecord {
         }
     }
 
+    /// A line of the log for a stage that has ended.
+    pub(crate) fn tell(&self, stage: Stage, seconds: f64) {
+        tracing::info!(
+            stage = stage.name(),
+            units = self.units,
+            settled = self.units_settled_before,
+            rows = self.rows_in,
+            rows_left = self.rows_left,
+            bytes_in = self.bytes_in,
+            bytes_out = self.bytes_out,
+            seconds,
+            "stage ends"
+        );
+    }
+
     /// What a stage that leaves accounts amounts to.
     pub(crate) fn of_report(report: &StageReport) -> Self {
         let rows = |done: bool| -> u64 {
@@ -100,6 +115,17 @@ impl StageRecord {
     }
 }
 
+/// A run's name, which no other has; names sort by time.
+pub(crate) fn new_run_id() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // In pods every process is number 1; the host is then the pod.
+    format!("{}-{}-{}", now.as_millis(), host_name(), std::process::id())
+}
+
+fn host_name() -> String {
+    fs_err::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}
+
 /// Targets per second of the newest run in a folder that measured any.
 pub(crate) fn last_rate(run_folder: &Path) -> Option<f64> {
     // Run ids begin with the time: the last name is the newest.
@@ -120,16 +146,13 @@ pub(crate) fn last_rate(run_folder: &Path) -> Option<f64> {
 
 impl RunRecord {
     /// Starts the record.
-    pub(crate) fn begin(plan: &Plan, device: &DeviceInfo) -> Self {
+    pub(crate) fn begin(plan: &Plan, device: &DeviceInfo, run_id: &str) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let host = fs_err::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let host = host.trim().to_owned();
         Self {
-            // In pods every process is number 1; the host is then the pod.
-            run_id: format!("{}-{host}-{}", now.as_millis(), std::process::id()),
+            run_id: run_id.to_owned(),
             specmill_version: env!("CARGO_PKG_VERSION"),
             git_hash: option_env!("SPECMILL_GIT_HASH").unwrap_or("unknown"),
-            host,
+            host: host_name(),
             device: device.device.clone(),
             device_name: device.name.clone(),
             driver: device.driver.clone(),

@@ -12,9 +12,9 @@ use crate::exit::Exit;
 use crate::images::KernelCache;
 use crate::interrupt::Interrupt;
 use crate::inventory::Inventory;
-use crate::observe::{Metrics, Progress};
+use crate::observe::{Metrics, Outlets, Progress};
 use crate::plan::Plan;
-use crate::record::{RunRecord, StageRecord};
+use crate::record::{RunRecord, StageRecord, new_run_id};
 use crate::stage::Stage;
 use crate::stages::StageReport;
 use crate::status::Status;
@@ -42,7 +42,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> Exit {
         Command::Simulate(args) => simulate::run(args),
     };
     result.unwrap_or_else(|error| {
-        report_error(&error);
+        report_error(&error, environment);
         termination::write(environment.termination_message.as_deref(), error.exit(), &reason_of(&error));
         error.exit()
     })
@@ -56,7 +56,11 @@ pub(crate) fn print(text: &str) -> Result<()> {
         .map_err(Error::io("cannot write to standard output"))
 }
 
-fn report_error(error: &Error) {
+fn report_error(error: &Error, environment: &Environment) {
+    if environment.logs_json() {
+        // Who reads the log line by line reads this, too.
+        return tracing::error!(exit = error.exit().code(), help = error.help(), "{}", reason_of(error));
+    }
     let mut text = format!("error: {error}\n");
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
@@ -115,8 +119,30 @@ pub(crate) fn execute(args: &ExecuteArgs, environment: &Environment) -> Result<E
     execute_plan(&plan, args, environment)
 }
 
-/// Carries out a plan.
+/// Carries out a plan; metrics tell how it ended, whichever way.
 pub(crate) fn execute_plan(plan: &Plan, args: &ExecuteArgs, environment: &Environment) -> Result<Exit> {
+    let run_id = new_run_id();
+    let _in_run = tracing::error_span!("run", run = run_id).entered();
+    let metrics = Metrics::of_run(&run_id);
+    let outlets = Outlets::open(&args.metrics, &metrics, &run_id)?;
+    let result = carry_out(plan, args, environment, &metrics, &run_id);
+    if environment.logs_json()
+        && let Err(error) = &result
+    {
+        tracing::error!(exit = error.exit().code(), reason = reason_of(error), "the run ended early");
+    }
+    metrics.run_ends(&result, &plan.device.to_string());
+    outlets.close();
+    result
+}
+
+fn carry_out(
+    plan: &Plan,
+    args: &ExecuteArgs,
+    environment: &Environment,
+    metrics: &Metrics,
+    run_id: &str,
+) -> Result<Exit> {
     let interrupt = Interrupt::listen(environment)?;
     // Inventory and loading compute nothing: they need no card.
     let computes = plan.stages.iter().any(|stage| stage.computes());
@@ -134,8 +160,7 @@ pub(crate) fn execute_plan(plan: &Plan, args: &ExecuteArgs, environment: &Enviro
     if alone {
         sink::remove_partial(&plan.folder)?;
     }
-    let metrics = Metrics::default();
-    let work = RunStages { plan, environment, metrics: &metrics, interrupt: &interrupt, args };
+    let work = RunStages { plan, environment, metrics, interrupt: &interrupt, args, run_id };
     let exit = on_device(opened, work);
     if alone {
         sink::remove_partial(&plan.folder)?;
@@ -167,6 +192,7 @@ struct RunStages<'a> {
     metrics: &'a Metrics,
     interrupt: &'a Interrupt,
     args: &'a ExecuteArgs,
+    run_id: &'a str,
 }
 
 impl Work for RunStages<'_> {
@@ -183,7 +209,8 @@ fn has_broken(inventory: &Inventory) -> bool {
 
 fn run_stages<B: Backend>(dev: &B, run: &RunStages<'_>) -> Result<Exit> {
     let plan = run.plan;
-    let mut record = RunRecord::begin(plan, &dev.info());
+    run.metrics.runs_on(&dev.info());
+    let mut record = RunRecord::begin(plan, &dev.info(), run.run_id);
     let inventory = match run_each(dev, run, &mut record) {
         Ok(inventory) => inventory,
         Err(error) => {
@@ -195,6 +222,7 @@ fn run_stages<B: Backend>(dev: &B, run: &RunStages<'_>) -> Result<Exit> {
         }
     };
     let status = Status::read(plan, &inventory)?;
+    run.metrics.deserves(status.exit());
     let exit = accepted(status.exit(), &status, run.args.accept_partial, run.environment);
     let path = record.commit(plan, Some(exit))?;
     print(&format!("{}{}{}", record.render(), status.render(), report::outputs(plan, &path)))?;
@@ -207,10 +235,12 @@ fn run_each<B: Backend>(dev: &B, run: &RunStages<'_>, record: &mut RunRecord) ->
     let mut inventory: Option<Inventory> = None;
     for &stage in &plan.stages {
         let started = Instant::now();
+        let _in_stage = tracing::error_span!("stage", stage = stage.name()).entered();
         tracing::info!(stage = stage.name(), "stage begins");
         let progress = Progress::new(stage, metrics, interrupt);
         let report = if stage == Stage::Inventory {
             let found = stages::inventory::run(plan)?; // global: release tree → inventory.parquet
+            progress.inventory(&found);
             let done = StageRecord::of_inventory(&found);
             inventory = Some(found);
             done
@@ -235,7 +265,9 @@ fn run_each<B: Backend>(dev: &B, run: &RunStages<'_>, record: &mut RunRecord) ->
             inventory = Some(found);
             StageRecord::of_report(&report)
         };
-        record.add(stage, report, started.elapsed().as_secs_f64());
+        let seconds = started.elapsed().as_secs_f64();
+        report.tell(stage, seconds);
+        record.add(stage, report, seconds);
         if interrupt.is_set() {
             return Err(Error::Interrupted);
         }

@@ -32,6 +32,11 @@ const LIBPQ: [&str; 7] =
     ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSSLMODE", "PGSSLROOTCERT"];
 
 impl Environment {
+    /// Whether log lines are JSON.
+    pub(crate) fn logs_json(&self) -> bool {
+        self.log_format.as_deref() == Some("json")
+    }
+
     /// Reads the environment.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub fn read() -> Self {

@@ -14,7 +14,7 @@ use specmill_schemas::embeddings;
 
 use crate::columns::{Columns, to_f32};
 use crate::config::Embed;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorClass, Result};
 use crate::inventory::Inventory;
 use crate::lake::{LakeFile, SpectraRows};
 use crate::ledger::{FileRecord, Ledger, LedgerRow, RowCounts, State};
@@ -107,13 +107,15 @@ fn run_lane<B: Backend>(shop: &Shop<'_, B>, ledger: &Ledger) -> Result<(Vec<Ledg
     {
         let started = Instant::now();
         let mut output = UnitOutput::default();
-        let outcome = embed_unit(shop, unit, &mut output, &mut seconds);
+        let span = tracing::error_span!("unit", unit = %unit.unit);
+        let outcome = span.in_scope(|| embed_unit(shop, unit, &mut output, &mut seconds));
         let row = match outcome {
-            Ok(()) => output.commit(shop, unit, ledger, started)?,
+            Ok(()) => shop.progress.account(output.commit(shop, unit, ledger, started)?),
             // What is wrong with the lake is this unit's; what is wrong with the disk, or a device that does
             // nothing more, ends the run.
             Err(error @ (Error::Lake { .. } | Error::Kernel(_))) => {
                 let row = fail(shop, unit, error.to_string(), ledger, started)?;
+                let row = shop.progress.account_as(row, ErrorClass::of(&error));
                 if let Error::Kernel(error) = &error
                     && let Some(lost) = lost(shop.dev, error)
                 {
@@ -124,7 +126,7 @@ fn run_lane<B: Backend>(shop: &Shop<'_, B>, ledger: &Ledger) -> Result<(Vec<Ledg
             Err(error) => return Err(error),
         };
         shop.progress.advance(unit.rows_in);
-        rows.push(shop.progress.account(row));
+        rows.push(row);
     }
     Ok((rows, seconds))
 }

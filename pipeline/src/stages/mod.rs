@@ -54,8 +54,10 @@ impl StageReport {
         n: usize,
         lane: impl Fn() -> Result<(Vec<LedgerRow>, StepSeconds)> + Sync,
     ) -> Result<()> {
+        // What a lane says belongs to the run and stage that started it.
+        let span = tracing::Span::current();
         let results: Vec<Result<(Vec<LedgerRow>, StepSeconds)>> = std::thread::scope(|scope| {
-            let lanes: Vec<_> = (0..n).map(|_| scope.spawn(&lane)).collect();
+            let lanes: Vec<_> = (0..n).map(|_| scope.spawn(|| span.in_scope(&lane))).collect();
             lanes
                 .into_iter()
                 .map(|lane| lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

@@ -67,7 +67,9 @@ pub(crate) fn run<B: Backend>(
     let embed_hash = plan.embed_hash(&model_hashes(&models));
     let mut report = StageReport::default();
     forget_lost(plan, &models, &ledger)?;
+    progress.start(0, models.len(), 0);
     for ready in &models {
+        let _of_unit = tracing::error_span!("unit", unit = %model_unit(&ready.plan.name)).entered();
         let unit = model_unit(&ready.plan.name);
         let files = embeddings(plan, inventory, ready, &embed_hash)?;
         let inputs =
@@ -76,6 +78,7 @@ pub(crate) fn run<B: Backend>(
         let settled = ledger.read(Stage::Neighbors, &unit)?;
         if settled.is_some_and(|row| row.settles(&hash, &inputs) && row.outputs_stand(&plan.folder)) {
             report.settled += 1;
+            progress.settled();
             continue;
         }
         let started = Instant::now();
@@ -88,6 +91,7 @@ pub(crate) fn run<B: Backend>(
         ledger.commit(&row)?;
         report.written.push(progress.account(row));
     }
+    progress.finish();
     Ok(report)
 }
 
@@ -219,7 +223,7 @@ impl<B: Backend> Search<'_, B> {
                 problem: format!("{n} vectors of {d} elements need {:.1} GB of memory", bytes as f64 / 1e9),
             });
         }
-        progress.start((n * settings.metrics.len()) as u64, 1, 0);
+        progress.start((n * settings.metrics.len()) as u64, 0, 0);
         let computing = Instant::now();
         let found: Vec<Found> = settings
             .metrics

@@ -10,7 +10,7 @@ mod index;
 #[cfg(feature = "joins")]
 mod joins;
 mod kill;
-mod lake;
+pub(crate) mod lake;
 mod load;
 mod migrate;
 mod roles;

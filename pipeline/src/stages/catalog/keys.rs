@@ -19,7 +19,7 @@ use super::error::CatalogError;
 use super::unit::counts;
 use super::{Shop, Survey};
 use crate::digest::sha256_hex;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorClass, Result};
 use crate::lake::{LakeFile, Rows};
 use crate::ledger::{Ledger, LedgerRow, State};
 use crate::plan::Plan;
@@ -266,6 +266,7 @@ fn fail(shop: &Shop<'_>, unit: LedgerRow, first: &Repeated, report: &mut StageRe
         more,
     };
     shop.ledger.retract(Stage::Catalog, &unit.unit)?;
+    shop.progress.retract(&unit, report.written.iter().any(|written| written.unit == unit.unit));
     for output in &unit.outputs {
         sink::remove_stale(&folder.join(&output.path))?;
     }
@@ -285,6 +286,6 @@ fn fail(shop: &Shop<'_>, unit: LedgerRow, first: &Repeated, report: &mut StageRe
             report.written.push(row.clone());
         }
     }
-    shop.progress.account(row);
+    shop.progress.account_as(row, ErrorClass::DuplicateKey);
     Ok(())
 }

@@ -27,9 +27,9 @@ pub(crate) use survey::{Expected, FileSurvey, Survey, TableSurvey, output_path};
 pub(crate) use unit::open_table;
 
 use crate::config::DigestSetting;
-use crate::error::{Error, Result, reason_of};
+use crate::error::{Error, Failure, Result};
 use crate::fits::{OpenOptions, Source};
-use crate::ledger::{Ledger, LedgerRow, State};
+use crate::ledger::{Ledger, LedgerRow};
 use crate::observe::Progress;
 use crate::plan::Plan;
 use crate::sink;
@@ -236,17 +236,17 @@ fn run_file(shop: &Shop<'_>, work: &Work<'_>) -> Result<Vec<LedgerRow>> {
         }
         if source.is_none() {
             let path = shop.plan.run_file.input.root.join(&file.record.path);
-            source = Some(Source::open(path, &OpenOptions::default()).map_err(|error| reason_of(&error)));
+            source = Some(Source::open(path, &OpenOptions::default()).map_err(|error| Failure::of(&error)));
         }
         let opened = match source.as_ref() {
-            Some(Ok(source)) => open_table(source, catalog, file, table).map_err(|error| reason_of(&error)),
-            Some(Err(reason)) => Err(reason.clone()),
+            Some(Ok(source)) => open_table(source, catalog, file, table).map_err(|error| Failure::of(&error)),
+            Some(Err(failure)) => Err(failure.clone()),
             None => continue,
         };
         for block in blocks().take_while(|_| !shop.progress.should_stop()) {
             rows.push(match &opened {
                 Ok(opened) => writer(t, block).write(opened)?,
-                Err(reason) => writer(t, block).leave(State::Failed, reason.clone())?,
+                Err(failure) => writer(t, block).fail(failure.clone())?,
             });
         }
     }

@@ -9,7 +9,7 @@ use super::block::{OpenTable, UnitReader};
 use super::notes::sentences;
 use super::survey::{FileSurvey, TableSurvey, file_name, hdu_again, output_path};
 use crate::declared::{CatalogKind, CatalogPlan};
-use crate::error::{Error, Result, reason_of};
+use crate::error::{Error, ErrorClass, Failure, Result};
 use crate::fits::Source;
 use crate::fits::prescan::HduKind;
 use crate::ledger::{LedgerRow, RowCounts, State};
@@ -84,19 +84,32 @@ impl<'a> UnitWriter<'a> {
         match made {
             Ok((written, counts)) => {
                 let notes = sentences(&opened.layout, &counts);
-                self.account(State::Done, None, Some(written), notes)
+                let progress = self.shop.progress;
+                Ok(progress.account(self.account(State::Done, None, Some(written), notes)?))
             }
-            Err(error) if error.is_of_the_input() => self.leave(State::Failed, reason_of(&error)),
+            Err(error) if error.is_of_the_input() => self.fail(Failure::of(&error)),
             Err(error) => Err(error),
         }
     }
 
-    /// Settles the unit without rows.
+    /// Settles the unit without rows, as the survey says.
     ///
     /// # Errors
     /// Where the ledger cannot be written.
     pub(super) fn leave(self, state: State, reason: String) -> Result<LedgerRow> {
-        self.account(state, Some(reason), None, Vec::new())
+        let progress = self.shop.progress;
+        let row = self.account(state, Some(reason), None, Vec::new())?;
+        Ok(progress.account_as(row, ErrorClass::Inventory))
+    }
+
+    /// The same for a unit that could not be read.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub(super) fn fail(self, failure: Failure) -> Result<LedgerRow> {
+        let progress = self.shop.progress;
+        let row = self.account(State::Failed, Some(failure.reason), None, Vec::new())?;
+        Ok(progress.account_as(row, failure.class))
     }
 
     fn footer(&self, opened: &OpenTable<'_>) -> Footer {
@@ -149,7 +162,7 @@ impl<'a> UnitWriter<'a> {
             seconds: self.started.elapsed().as_secs_f64(),
         };
         self.shop.ledger.commit(&row)?;
-        Ok(self.shop.progress.account(row))
+        Ok(row)
     }
 }
 

@@ -23,7 +23,7 @@ use specmill_schemas::spectra;
 
 use crate::class::Class;
 use crate::config::RedshiftSource;
-use crate::error::{Error, Result, reason_of};
+use crate::error::{Error, ErrorClass, Failure, Result};
 use crate::fits::{CatalogColumns, CoaddBatch, RedshiftTable, read_redshift_catalog};
 use crate::inventory::Inventory;
 use crate::ledger::{Ledger, LedgerRow, State};
@@ -50,7 +50,7 @@ const CHANNEL_BATCHES: usize = 2;
 enum Read {
     Begin(Arc<UnitContext>),
     Batch(Arc<UnitContext>, Box<CoaddBatch>),
-    Leave(Box<UnitInput>, State, String),
+    Leave(Box<UnitInput>, State, Failure),
     End(Ending),
 }
 
@@ -58,7 +58,7 @@ enum Read {
 enum Computed {
     Begin(Arc<UnitContext>),
     Batch(Vec<Measured>),
-    Leave(Box<UnitInput>, State, String),
+    Leave(Box<UnitInput>, State, Failure),
     End(Ending),
 }
 
@@ -174,8 +174,13 @@ fn run_lane<B: Backend>(shop: &Shop<'_, B>) -> Result<(Vec<LedgerRow>, StepSecon
     let (to_write, from_compute) = sync_channel(CHANNEL_BATCHES);
     let (recycle, recycled) = sync_channel(2 * CHANNEL_BATCHES);
     std::thread::scope(|scope| {
-        let reader = scope.spawn(move || read_units(shop, &to_compute, &recycled));
-        let computer = scope.spawn(move || compute_units(shop, &from_read, &to_write, &recycle));
+        let span = tracing::Span::current();
+        let reader = scope.spawn({
+            let span = span.clone();
+            move || span.in_scope(|| read_units(shop, &to_compute, &recycled))
+        });
+        let computer =
+            scope.spawn(move || span.in_scope(|| compute_units(shop, &from_read, &to_write, &recycle)));
         let written = write_units(shop, &from_compute);
         // A writer that stopped has dropped its receiver; the others then end by themselves.
         drop(from_compute);
@@ -229,11 +234,12 @@ fn read_unit<B: Backend>(
     let send = |message| to_compute.send(message).map_err(|_| Hangup);
     let coadd_path = match (&input.broken, &input.coadd) {
         (Some(reason), _) => {
-            return send(Read::Leave(Box::new(input.clone()), State::Failed, reason.clone()));
+            let failure = Failure::known(ErrorClass::Inventory, reason);
+            return send(Read::Leave(Box::new(input.clone()), State::Failed, failure));
         }
         (None, None) => {
-            let reason = "no coadd file for this redrock".to_owned();
-            return send(Read::Leave(Box::new(input.clone()), State::MissingUpstream, reason));
+            let failure = Failure::known(ErrorClass::MissingUpstream, "no coadd file for this redrock");
+            return send(Read::Leave(Box::new(input.clone()), State::MissingUpstream, failure));
         }
         (None, Some(path)) => path,
     };
@@ -241,7 +247,9 @@ fn read_unit<B: Backend>(
         watch.time(|| UnitContext::open(input.clone(), coadd_path, &shop.plan.run_file, shop.catalog));
     let (context, mut coadd) = match opened {
         Ok((context, coadd)) => (Arc::new(context), coadd),
-        Err(error) => return send(Read::Leave(Box::new(input.clone()), State::Failed, reason_of(&error))),
+        Err(error) => {
+            return send(Read::Leave(Box::new(input.clone()), State::Failed, Failure::of(&error)));
+        }
     };
     send(Read::Begin(Arc::clone(&context)))?;
     let step = shop.batches.most_rows();
@@ -250,7 +258,7 @@ fn read_unit<B: Backend>(
         let mut batch = recycled.try_recv().unwrap_or_default();
         let rows = first..n_rows.min(first + step);
         if let Err(error) = watch.time(|| coadd.read_rows(rows, &mut batch)) {
-            return send(Read::End(Ending::Failed(reason_of(&error))));
+            return send(Read::End(Ending::Failed(Failure::of(&error))));
         }
         send(Read::Batch(Arc::clone(&context), batch))?;
     }
@@ -268,11 +276,12 @@ fn compute_units<B: Backend>(
     for message in from_read {
         let computed = match message {
             Read::Begin(context) => Computed::Begin(context),
-            Read::Leave(input, state, reason) => Computed::Leave(input, state, reason),
+            Read::Leave(input, state, failure) => Computed::Leave(input, state, failure),
             Read::End(ending) => Computed::End(failure.take().map_or(ending, Ending::Failed)),
             // The unit has failed already: its remaining rows are read and dropped.
             Read::Batch(..) if failure.is_some() => continue,
             Read::Batch(context, batch) => {
+                let _of_unit = tracing::error_span!("unit", unit = %context.input.id).entered();
                 let measured = watch.time(|| {
                     shop.batches.in_pieces(0..batch.rows.len(), |rows| {
                         measure_batch(shop.dev, shop.plan, shop.tables, &context, &batch.piece(rows))
@@ -283,7 +292,7 @@ fn compute_units<B: Backend>(
                 match measured {
                     Ok(measured) => Computed::Batch(measured),
                     Err(error) => {
-                        failure = Some(reason_of(&error));
+                        failure = Some(Failure::of(&error));
                         if let Some(lost) = error.kernel().and_then(|error| lost(shop.dev, error)) {
                             // Another lane may have been faster.
                             let _ = shop.lost.set(lost);
@@ -322,14 +331,17 @@ fn write_units<B: Backend>(
                         }
                     }
                 }
-                Computed::Leave(input, state, reason) => {
+                Computed::Leave(input, state, failure) => {
                     shop.progress.advance(input.rows);
                     let output = UnitOutput::begin(shop.plan, *input, Vec::new());
-                    rows.push(shop.progress.account(output.leave(state, reason, shop.ledger)?));
+                    let row = output.leave(state, failure.reason, shop.ledger)?;
+                    rows.push(shop.progress.account_as(row, failure.class));
                 }
                 Computed::End(ending) => {
                     if let Some(output) = current.take() {
-                        rows.push(shop.progress.account(output.end(ending, shop.ledger)?));
+                        let class = ending.class();
+                        let row = output.end(ending, shop.ledger)?;
+                        rows.push(shop.progress.account_as(row, class));
                     }
                 }
             }

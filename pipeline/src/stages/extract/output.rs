@@ -6,7 +6,7 @@ use std::time::Instant;
 use specmill_schemas::{Table, features, spectra};
 
 use crate::class::Class;
-use crate::error::Result;
+use crate::error::{ErrorClass, Failure, Result};
 use crate::ledger::{FileRecord, Ledger, LedgerRow, RowCounts, State};
 use crate::plan::Plan;
 use crate::sink::{self, Footer, TableWriter, WrittenFile};
@@ -42,7 +42,17 @@ pub(super) enum Ending {
         no_redrock: bool,
     },
     /// Something went wrong; what was written is discarded.
-    Failed(String),
+    Failed(Failure),
+}
+
+impl Ending {
+    /// What a unit that is not whole is counted under.
+    pub(super) fn class(&self) -> ErrorClass {
+        match self {
+            Self::Whole { .. } => ErrorClass::MissingUpstream,
+            Self::Failed(failure) => failure.class,
+        }
+    }
 }
 
 impl<'a> UnitOutput<'a> {
@@ -130,9 +140,9 @@ impl<'a> UnitOutput<'a> {
                 };
                 self.account(state, reason.map(str::to_owned), written, ledger)
             }
-            Ending::Failed(reason) => {
+            Ending::Failed(failure) => {
                 self.counts = RowCounts::new();
-                self.account(State::Failed, Some(reason), Vec::new(), ledger)
+                self.account(State::Failed, Some(failure.reason), Vec::new(), ledger)
             }
         }
     }

@@ -48,12 +48,15 @@ pub(crate) fn run<B: Backend>(
     let ledger = Ledger::of_run(&plan.folder);
     let units = extracted(plan, inventory)?;
     let mut report = StageReport::default();
+    progress.start(0, plan.models.len(), 0);
     for model in &plan.models {
+        let _of_unit = tracing::error_span!("unit", unit = %model_unit(&model.name)).entered();
         let inputs = inputs(&units, model);
         let hash = plan.fit_hash(model);
         let row = ledger.read(Stage::FitBasis, &model_unit(&model.name))?;
         if row.is_some_and(|row| row.settles(&hash, &inputs) && row.outputs_stand(&plan.folder)) {
             report.settled += 1;
+            progress.settled();
             continue;
         }
         let started = Instant::now();
@@ -67,8 +70,12 @@ pub(crate) fn run<B: Backend>(
         };
         let row = outcome.into_row(plan, model, inputs, started.elapsed().as_secs_f64());
         ledger.commit(&row)?;
+        // How many rows a fit looks at is known when it has.
+        progress.start(row.rows_in, 0, 0);
+        progress.advance(row.rows_in);
         report.written.push(progress.account(row));
     }
+    progress.finish();
     Ok(report)
 }
 

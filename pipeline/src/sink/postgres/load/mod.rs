@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::{Database, DatabaseError};
 use crate::config::Environment;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorClass, Result};
 use crate::ledger::{Ledger, LedgerRow, RowCounts, State};
 use crate::observe::Progress;
 use crate::plan::Plan;
@@ -109,6 +109,7 @@ pub(crate) fn run(plan: &Plan, environment: &Environment, progress: &Progress) -
         progress,
     };
     progress.start(wanted.rows, wanted.models.len() + wanted.units.len(), 0);
+    tell_ages(&shop);
     model::hold(&database, &wanted.fits.keys).map_err(Box::new)?;
     let connections = connect(database, budget.connections).map_err(Box::new)?;
     // Vectors need their model's partition: models first.
@@ -132,6 +133,23 @@ pub(crate) fn run(plan: &Plan, environment: &Environment, progress: &Progress) -
     match tally.refused {
         Some(error) => Err(Error::from(Box::new(error))),
         None => Ok(tally.report),
+    }
+}
+
+/// Tells the metrics how old the results are that no load is on record of since they were made.
+fn tell_ages(shop: &Shop<'_>) {
+    let models = shop.wanted.models.iter().map(|work| &work.unit);
+    for unit in models.chain(&shop.wanted.units) {
+        let maker = match unit {
+            UnitId::Healpix { .. } | UnitId::Tile { .. } => Stage::Extract,
+            UnitId::Model { .. } => Stage::FitBasis,
+            UnitId::Catalog { .. } => Stage::Catalog,
+        };
+        let made = shop.ledger.written_at(maker, unit);
+        let loaded = shop.ledger.written_at(Stage::Load, unit);
+        if let Some(made) = made.filter(|made| loaded.is_none_or(|loaded| loaded < *made)) {
+            shop.progress.made(unit, made);
+        }
     }
 }
 
@@ -176,11 +194,14 @@ fn work(
     kind: Kind,
     connections: Vec<Database>,
 ) -> Result<(Vec<Database>, Tally)> {
+    let span = tracing::Span::current();
     let results: Vec<(Database, Result<Tally>)> = std::thread::scope(|scope| {
         let lanes: Vec<_> = connections
             .into_iter()
             .map(|mut database| {
+                let span = span.clone();
                 scope.spawn(move || {
+                    let _in_stage = span.entered();
                     let tally = run_lane(shop, queue, kind, &mut database);
                     if tally.is_err() {
                         queue.stop();
@@ -290,6 +311,7 @@ impl Tally {
         } else {
             shop.progress.advance(rows);
         }
+        shop.progress.loaded(&work.unit);
         let mut counts = RowCounts::new();
         if rows > 0 {
             counts.entry(State::Done).or_default().insert(String::new(), rows);
@@ -298,6 +320,7 @@ impl Tally {
         let row = account(work, state, reason, counts, seconds);
         if copied.is_none() && same_but_for_time(shop.ledger.read(Stage::Load, &work.unit)?, &row) {
             self.report.settled += 1;
+            shop.progress.settled();
             return Ok(());
         }
         shop.ledger.commit(&row)?;
@@ -307,12 +330,18 @@ impl Tally {
             self.report.written.push(shop.progress.account(row));
         } else {
             self.report.settled += 1;
+            shop.progress.settled();
         }
         Ok(())
     }
 
     /// A unit is not in the database, by its own fault.
     fn fail(&mut self, shop: &Shop<'_>, work: &Work, fault: Fault, seconds: f64) -> Result<()> {
+        let class = match fault {
+            Fault::File(_) => ErrorClass::Lake,
+            Fault::Row(_) => ErrorClass::DatabaseRow,
+            Fault::Database(_) => ErrorClass::Database,
+        };
         let reason = match fault {
             Fault::File(reason) => reason,
             Fault::Row(reason) => {
@@ -326,7 +355,7 @@ impl Tally {
         };
         let row = account(work, State::Failed, Some(reason), RowCounts::new(), seconds);
         shop.ledger.commit(&row)?;
-        self.report.written.push(shop.progress.account(row));
+        self.report.written.push(shop.progress.account_as(row, class));
         Ok(())
     }
 }
