@@ -33,3 +33,5 @@ mod run_folder;
 mod show;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod verify;
