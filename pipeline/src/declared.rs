@@ -293,7 +293,7 @@ fn matching(root: &Path, named: &Path) -> Result<Vec<PathBuf>> {
     }
     let fault = |problem: String| setting("catalog.files", format!("{text}: {problem}"));
     // What the root is called is no pattern.
-    let pattern = if named.is_absolute() {
+    let pattern = if named.is_absolute() || root.as_os_str().is_empty() {
         text.clone()
     } else {
         format!("{}/{text}", glob::Pattern::escape(&root.display().to_string()))

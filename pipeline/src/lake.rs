@@ -131,6 +131,11 @@ impl LakeFile {
         self.footer.get(key).map(String::as_str)
     }
 
+    /// Keys and values of the footer.
+    pub(crate) fn footers(&self) -> &BTreeMap<String, String> {
+        &self.footer
+    }
+
     /// Refuses a file whose footer says anything but `value` under `key`.
     ///
     /// # Errors

@@ -47,6 +47,8 @@ pub struct Plan {
     pub skip_zwarn: i64,
     /// Hash of everything that decides the bytes of `extract`.
     pub extract_hash: String,
+    /// SHA-256 of the catalogue that redshifts come from, where they do.
+    pub redshifts_sha256: Option<String>,
     /// The models, in the order of [`Class::ALL`].
     pub models: Vec<ModelPlan>,
     /// Every declaration there is, used or not, by name.
@@ -126,7 +128,8 @@ impl Plan {
             rest_grid("grids.star", grids.star)?,
         ];
         let skip_zwarn = zwarn_mask(&extract.skip_zwarn_bits)?;
-        let extract_hash = extract_hash(&run_file)?;
+        let redshifts_sha256 = redshifts_sha256(&run_file)?;
+        let extract_hash = extract_hash(&run_file, redshifts_sha256.as_deref());
         check_embedding(&run_file)?;
         let declarations = declared::declarations(&run_file)?;
         let catalogs = declared::resolve(&run_file, &declarations)?;
@@ -148,6 +151,7 @@ impl Plan {
             rest_grids,
             skip_zwarn,
             extract_hash,
+            redshifts_sha256,
             models,
             declarations,
             catalogs,
@@ -494,24 +498,30 @@ pub(crate) fn hash_of(stage: Stage, identity: serde_json::Value) -> String {
     sha256_hex(identity.to_string().as_bytes())
 }
 
+/// The content of the redshift catalogue, where there is one.
+fn redshifts_sha256(run_file: &RunFile) -> Result<Option<String>> {
+    match run_file.redshifts.source {
+        RedshiftSource::Redrock => Ok(None),
+        RedshiftSource::Catalog => sha256_file(&run_file.redshifts.path)
+            .map(Some)
+            .map_err(|error| setting("redshifts.path", error.to_string())),
+    }
+}
+
 /// H(stage, its version, the settings it reads, its constants, the content of its catalogue).
 ///
 /// Device, threads, batch size, paths and times are not in it: they must not change a byte.
-fn extract_hash(run_file: &RunFile) -> Result<String> {
+fn extract_hash(run_file: &RunFile, redshifts_sha256: Option<&str>) -> String {
     let redshifts = &run_file.redshifts;
-    let redshift_identity = match redshifts.source {
-        RedshiftSource::Redrock => json!("redrock"),
-        RedshiftSource::Catalog => {
-            let sha256 =
-                sha256_file(&redshifts.path).map_err(|error| setting("redshifts.path", error.to_string()))?;
-            json!({
-                "catalog": sha256,
-                "columns": [
-                    &redshifts.hdu, &redshifts.targetid, &redshifts.z, &redshifts.zerr, &redshifts.zwarn,
-                    &redshifts.deltachi2, &redshifts.spectype, &redshifts.subtype, &redshifts.default_spectype,
-                ],
-            })
-        }
+    let redshift_identity = match redshifts_sha256 {
+        None => json!("redrock"),
+        Some(sha256) => json!({
+            "catalog": sha256,
+            "columns": [
+                &redshifts.hdu, &redshifts.targetid, &redshifts.z, &redshifts.zerr, &redshifts.zwarn,
+                &redshifts.deltachi2, &redshifts.spectype, &redshifts.subtype, &redshifts.default_spectype,
+            ],
+        }),
     };
     let constants: Vec<String> = constants::FILES.iter().map(|text| sha256_hex(text.as_bytes())).collect();
     let identity = json!({
@@ -524,7 +534,7 @@ fn extract_hash(run_file: &RunFile) -> Result<String> {
         "constants": constants,
     });
     // serde_json's maps are sorted, so this text is canonical.
-    Ok(sha256_hex(identity.to_string().as_bytes()))
+    sha256_hex(identity.to_string().as_bytes())
 }
 
 #[cfg(test)]

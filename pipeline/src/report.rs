@@ -7,6 +7,23 @@ use crate::inventory::{Inventory, UnitState};
 use crate::plan::Plan;
 use crate::record::last_rate;
 
+/// Lines of a list that people read; the others are counted.
+pub(crate) const SHOWN: usize = 20;
+
+/// A list with its title and length, cut where it is long; nothing where it is empty.
+pub(crate) fn render_list(text: &mut String, title: &str, lines: &[String]) {
+    if lines.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "{title}: {}", lines.len());
+    for line in lines.iter().take(SHOWN) {
+        let _ = writeln!(text, "  {line}");
+    }
+    if lines.len() > SHOWN {
+        let _ = writeln!(text, "  … and {} more", lines.len() - SHOWN);
+    }
+}
+
 fn count_rows(inventory: &Inventory) -> u64 {
     inventory.entries.iter().filter_map(|entry| entry.coadd.as_ref()?.rows).sum()
 }

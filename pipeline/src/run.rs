@@ -263,7 +263,9 @@ fn run_each<B: Backend>(dev: &B, run: &RunStages<'_>, record: &mut RunRecord) ->
                 }
             };
             inventory = Some(found);
-            StageRecord::of_report(&report)
+            let done = StageRecord::of_report(&report);
+            record.keep(report.written);
+            done
         };
         let seconds = started.elapsed().as_secs_f64();
         report.tell(stage, seconds);

@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::inventory::Inventory;
 use crate::ledger::{Ledger, LedgerRow, RowCounts, State};
 use crate::plan::Plan;
+use crate::report::render_list;
 use crate::sink::postgres::load;
 use crate::stage::Stage;
 use crate::stages::catalog;
@@ -313,18 +314,4 @@ fn elsewhere(plan: &Plan, inventory: &Inventory) -> Result<Vec<String>> {
         accounted.iter().filter(|unit| !present.contains(unit)).map(ToString::to_string).collect();
     elsewhere.extend(catalog::elsewhere(plan)?);
     Ok(elsewhere)
-}
-
-fn render_list(text: &mut String, title: &str, lines: &[String]) {
-    const SHOWN: usize = 20;
-    if lines.is_empty() {
-        return;
-    }
-    let _ = writeln!(text, "{title}: {}", lines.len());
-    for line in lines.iter().take(SHOWN) {
-        let _ = writeln!(text, "  {line}");
-    }
-    if lines.len() > SHOWN {
-        let _ = writeln!(text, "  … and {} more", lines.len() - SHOWN);
-    }
 }

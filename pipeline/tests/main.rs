@@ -37,3 +37,5 @@ mod run_folder;
 mod show;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod verify;

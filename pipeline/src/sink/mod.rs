@@ -40,7 +40,23 @@ pub(crate) fn remove_partial(run_folder: &Path) -> Result<()> {
 /// # Errors
 /// Where a folder cannot be made or the file cannot be written.
 pub(crate) fn write_record(run_folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
-    write_aside(&partial_folder(run_folder), path, bytes)
+    write_aside(&partial_folder(run_folder), path, |file| file.write_all(bytes))
+}
+
+/// Writes a file of a run folder piece by piece so that it is either whole or absent.
+///
+/// # Errors
+/// Where a folder cannot be made or the file cannot be written.
+pub(crate) fn write_streamed(
+    run_folder: &Path,
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<()> {
+    write_aside(&partial_folder(run_folder), path, |file| {
+        let mut buffer = std::io::BufWriter::new(file);
+        fill(&mut buffer)?;
+        buffer.flush()
+    })
 }
 
 /// Writes a small file outside any run folder so that it is either whole or absent.
@@ -48,16 +64,22 @@ pub(crate) fn write_record(run_folder: &Path, path: &Path, bytes: &[u8]) -> Resu
 /// # Errors
 /// Where the folder cannot be made or the file cannot be written.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_aside(path.parent().unwrap_or(Path::new(".")), path, bytes)
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    write_aside(folder.unwrap_or(Path::new(".")), path, |file| file.write_all(bytes))
 }
 
-fn write_aside(temporary_folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+fn write_aside(
+    temporary_folder: &Path,
+    path: &Path,
+    fill: impl FnOnce(&mut tempfile::NamedTempFile) -> std::io::Result<()>,
+) -> Result<()> {
     let fail = |source| Error::Io { what: format!("cannot write {}", path.display()), source };
-    for folder in path.parent().into_iter().chain([temporary_folder]) {
+    let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    for folder in parent.into_iter().chain([temporary_folder]) {
         fs_err::create_dir_all(folder).map_err(fail)?;
     }
     let mut file = tempfile::NamedTempFile::new_in(temporary_folder).map_err(fail)?;
-    file.write_all(bytes).map_err(fail)?;
+    fill(&mut file).map_err(fail)?;
     file.as_file().sync_all().map_err(fail)?;
     publish(file, path)
 }
