@@ -26,6 +26,8 @@ mod injection;
 #[cfg(test)]
 mod inventory;
 #[cfg(test)]
+mod job_cluster;
+#[cfg(test)]
 mod real;
 #[cfg(test)]
 mod run_folder;

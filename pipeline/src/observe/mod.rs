@@ -14,7 +14,8 @@ use crate::config::Environment;
 
 /// Starts the log on standard error; JSON lines where the environment asks for them.
 pub fn start_log(environment: &Environment) {
-    let filter = environment.log_filter.clone().unwrap_or_else(|| "info".to_owned());
+    // The cluster's client tells of every lost connection, which are waited for and told here.
+    let filter = environment.log_filter.clone().unwrap_or_else(|| "info,kube_client=off".to_owned());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
