@@ -12,6 +12,7 @@ pub(crate) use class::Failure;
 use crate::exit::Exit;
 use crate::fits::FitsError;
 use crate::inventory::InventoryError;
+use crate::job::JobError;
 use crate::sink::postgres::DatabaseError;
 use crate::stages::CatalogError;
 
@@ -156,6 +157,9 @@ pub enum Error {
     /// The database, or the private server, does not do what was asked.
     #[error(transparent)]
     Database(#[from] Box<DatabaseError>),
+    /// The cluster does not do what was asked.
+    #[error(transparent)]
+    Job(#[from] Box<JobError>),
     /// Tables of the run folder cannot be joined.
     #[cfg(feature = "joins")]
     #[error(transparent)]
@@ -198,6 +202,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Database(error) => error.exit(),
+            Self::Job(error) => error.exit(),
             #[cfg(feature = "joins")]
             Self::Join(failure) if failure.is_miscount() => Exit::Inconsistent,
             #[cfg(feature = "joins")]
@@ -234,6 +239,7 @@ impl Error {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::Database(error) => error.help(),
+            Self::Job(error) => error.help(),
             #[cfg(feature = "joins")]
             Self::Join(_) => Some(
                 "`specmill status RUN.toml` says which catalogues and units are whole; make the others again",

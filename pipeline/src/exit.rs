@@ -49,6 +49,20 @@ impl Exit {
         }
     }
 
+    /// What it means, in a few words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Unexpected => "an error nobody planned for",
+            Self::BadPlan => "bad arguments or a bad run file",
+            Self::Partial => "units failed, were missing or were left undone",
+            Self::DeviceUnavailable => "the device is unavailable",
+            Self::DatabaseUnavailable => "the database is unavailable, or refused",
+            Self::Inconsistent => "the counts do not add up: outputs must not be trusted",
+            Self::Interrupted => "told to end",
+        }
+    }
+
     /// What a cluster does with a pod that ended so; `None`: nothing of its own.
     ///
     /// `indexed` is a Job whose pods have a share each, so that one share can fail alone.

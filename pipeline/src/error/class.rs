@@ -140,9 +140,11 @@ fn of_error(error: &Error) -> ErrorClass {
         Error::NoInventory { .. } => ErrorClass::MissingUpstream,
         #[cfg(feature = "joins")]
         Error::Join(_) => ErrorClass::Lake,
-        Error::Batch { .. } | Error::Drawing { .. } | Error::Interrupted | Error::Simulate(_) => {
-            ErrorClass::Other
-        }
+        Error::Batch { .. }
+        | Error::Drawing { .. }
+        | Error::Interrupted
+        | Error::Job(_)
+        | Error::Simulate(_) => ErrorClass::Other,
     }
 }
 

@@ -1,6 +1,14 @@
 //! `job`: a run file as Kubernetes Jobs: the plan of `run`, drawn for a cluster.
 
+mod answer;
+mod attempt;
+mod cancel;
+mod cluster;
+mod error;
+mod failure;
 mod jobs;
+mod kubeconfig;
+mod logs;
 pub(crate) mod manifests;
 pub(crate) mod names;
 mod network;
@@ -8,12 +16,19 @@ mod pod;
 mod policy;
 mod render;
 mod settings;
+mod state;
+mod status;
 mod steps;
+mod submission;
+mod submit;
+mod watch;
 mod yaml;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+
+pub use error::JobError;
 
 use crate::cli::JobCommand;
 use crate::config::Environment;
@@ -56,11 +71,11 @@ pub(crate) struct Step {
 /// # Errors
 /// Where the run file is no good or the cluster refuses.
 pub(crate) fn run(command: &JobCommand, environment: &Environment) -> Result<Exit> {
-    let _ = environment;
     match command {
         JobCommand::Render(args) => render::run(args),
-        JobCommand::Submit(_) | JobCommand::Status(_) | JobCommand::Logs(_) | JobCommand::Cancel(_) => {
-            Ok(Exit::Unexpected)
-        }
+        JobCommand::Submit(args) => submit::run(args, environment),
+        JobCommand::Status(args) => status::run(args, environment),
+        JobCommand::Logs(args) => logs::run(args, environment),
+        JobCommand::Cancel(args) => cancel::run(args, environment),
     }
 }

@@ -6,7 +6,7 @@ use super::names::{is_dns_label, is_dns_subdomain, is_label_value};
 use super::pod::{CACHE, LAST_SECONDS, TMP};
 use crate::config::{JobSettings, RedshiftSource, RunFile, StorageSettings};
 use crate::error::Result;
-use crate::plan::{setting, stages_of};
+use crate::plan::{check_settings, setting, stages_of};
 use crate::shard::Shard;
 use crate::stage::Stage;
 
@@ -30,7 +30,8 @@ pub(super) fn check(run_file: &RunFile) -> Result<()> {
         return Err(setting("job.database.secret", no_name(&job.database.secret, "a Secret")));
     }
     check_mounts(&job.storage)?;
-    check_paths(run_file)
+    check_paths(run_file)?;
+    check_settings(run_file)
 }
 
 fn check_pods(job: &JobSettings) -> Result<()> {

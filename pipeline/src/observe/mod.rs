@@ -29,7 +29,9 @@ use crate::config::Environment;
 ///
 /// Run, stage and unit are fields of JSON lines alone: people see them in what is said.
 pub fn start_log(environment: &Environment) {
-    let filter = EnvFilter::new(environment.log_filter.clone().unwrap_or_else(|| "info".to_owned()));
+    // The cluster's client tells of every lost connection, which are waited for and told here.
+    let filter = environment.log_filter.clone().unwrap_or_else(|| "info,kube_client=off".to_owned());
+    let filter = EnvFilter::new(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let registry = tracing_subscriber::registry();
     // A second start (in tests) keeps the first log.

@@ -1,0 +1,37 @@
+//! `job cancel`: the Jobs of a run and their pods go; what they have written stays.
+
+use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt as _;
+
+use super::submission::Submission;
+use crate::cli::ClusterArgs;
+use crate::config::Environment;
+use crate::error::Result;
+use crate::exit::Exit;
+use crate::run::print;
+
+/// Deletes the Jobs of a run, whatever settings have made them, and waits until nothing of them is at work.
+///
+/// # Errors
+/// Where the run file is no good, or the cluster refuses.
+pub(super) fn run(args: &ClusterArgs, environment: &Environment) -> Result<Exit> {
+    let submission = Submission::read(&args.run_file)?;
+    let cluster = submission.connect(args, environment, false)?;
+    let mut jobs = cluster.jobs(&submission.labels())?;
+    // Last first: if this ends half-way, what is left tells a submit what was done.
+    jobs.sort_by_key(|job| (std::cmp::Reverse(submission.place(job)), job.name_any()));
+    let namespace = cluster.namespace();
+    if jobs.is_empty() {
+        print(&format!("no Jobs of {} in namespace {namespace}\n", submission.names.run))?;
+    }
+    submission.remove(&cluster, &jobs.iter().collect::<Vec<_>>())?;
+    for job in &jobs {
+        print(&format!("deleted {}\n", Job::name_any(job)))?;
+    }
+    print(&format!(
+        "what was written stays in {}; `specmill job submit {}` goes on from there\n",
+        submission.run_file.output.folder.display(),
+        args.run_file.display(),
+    ))?;
+    Ok(Exit::Complete)
+}
