@@ -110,27 +110,11 @@ impl Plan {
     pub fn resolve(mut run_file: RunFile, overrides: &Overrides) -> Result<Self> {
         apply(&mut run_file, overrides);
         check_input(&run_file)?;
-        let resources = &run_file.resources;
-        let extract = &run_file.extract;
-        if !(extract.z_min > -1.0 && extract.z_min < extract.z_max && extract.z_max.is_finite()) {
-            return Err(setting("extract.z_min, extract.z_max", "need -1 < z_min < z_max"));
-        }
-        let device =
-            resources.device.parse().map_err(|problem: String| setting("resources.device", problem))?;
-        let mask_rule =
-            extract.mask_rule.parse().map_err(|_| setting("extract.mask_rule", "use dr1, masked or 0.70"))?;
-        let grids = &run_file.grids;
-        let rest_grids = [
-            rest_grid("grids.galaxy", grids.galaxy)?,
-            rest_grid("grids.qso", grids.qso)?,
-            rest_grid("grids.star", grids.star)?,
-        ];
-        let skip_zwarn = zwarn_mask(&extract.skip_zwarn_bits)?;
+        let Measures { device, mask_rule, rest_grids, skip_zwarn } = measures(&run_file)?;
         let extract_hash = extract_hash(&run_file)?;
-        check_embedding(&run_file)?;
         let declarations = declared::declarations(&run_file)?;
         let catalogs = declared::resolve(&run_file, &declarations)?;
-        let models = if extract.write_spectra { models(&run_file)? } else { Vec::new() };
+        let models = if run_file.extract.write_spectra { models(&run_file)? } else { Vec::new() };
         let mut stages = overrides.stages.clone();
         stages.sort_unstable();
         stages.dedup();
@@ -340,6 +324,47 @@ fn check_input(run_file: &RunFile) -> Result<()> {
         }
         _ => {}
     }
+    Ok(())
+}
+
+/// Checks what a run file says by itself, without the data it is about.
+pub(crate) fn check_settings(run_file: &RunFile) -> Result<()> {
+    measures(run_file)?;
+    if run_file.extract.write_spectra {
+        model_settings(run_file)?;
+    }
+    Ok(())
+}
+
+/// How spectra are measured, and where.
+struct Measures {
+    device: Device,
+    mask_rule: MaskRule,
+    rest_grids: [RestGrid; 3],
+    skip_zwarn: i64,
+}
+
+fn measures(run_file: &RunFile) -> Result<Measures> {
+    let (extract, grids) = (&run_file.extract, &run_file.grids);
+    check_redshifts(run_file)?;
+    if !(extract.z_min > -1.0 && extract.z_min < extract.z_max && extract.z_max.is_finite()) {
+        return Err(setting("extract.z_min, extract.z_max", "need -1 < z_min < z_max"));
+    }
+    let device = run_file.resources.device.parse();
+    let device = device.map_err(|problem: String| setting("resources.device", problem))?;
+    let mask_rule =
+        extract.mask_rule.parse().map_err(|_| setting("extract.mask_rule", "use dr1, masked or 0.70"))?;
+    let rest_grids = [
+        rest_grid("grids.galaxy", grids.galaxy)?,
+        rest_grid("grids.qso", grids.qso)?,
+        rest_grid("grids.star", grids.star)?,
+    ];
+    let skip_zwarn = zwarn_mask(&extract.skip_zwarn_bits)?;
+    check_embedding(run_file)?;
+    Ok(Measures { device, mask_rule, rest_grids, skip_zwarn })
+}
+
+fn check_redshifts(run_file: &RunFile) -> Result<()> {
     let redshifts = &run_file.redshifts;
     if redshifts.source == RedshiftSource::Catalog {
         if redshifts.path.as_os_str().is_empty() {
@@ -375,20 +400,9 @@ fn zwarn_mask(bits: &[u8]) -> Result<i64> {
 
 /// The models of a run file; a folder that is named must hold one that is whole.
 fn models(run_file: &RunFile) -> Result<Vec<ModelPlan>> {
-    let settings = [
-        ("models.galaxy", Class::Galaxy, &run_file.models.galaxy),
-        ("models.qso", Class::Qso, &run_file.models.qso),
-    ];
-    let mut models: Vec<ModelPlan> = Vec::new();
-    for (key, class, model) in settings {
-        if model.name.is_empty() {
-            continue;
-        }
-        if !is_plain_name(&model.name) || models.iter().any(|other| other.name == model.name) {
-            return Err(setting(key, format!("`{}` is not a name of its own for a folder", model.name)));
-        }
+    let mut models = Vec::new();
+    for (key, class, model) in model_settings(run_file)? {
         let given = if model.folder.as_os_str().is_empty() {
-            check_fit(key, model)?;
             None
         } else {
             let given = Model::read(&model.folder)?;
@@ -406,6 +420,25 @@ fn models(run_file: &RunFile) -> Result<Vec<ModelPlan>> {
         });
     }
     Ok(models)
+}
+
+/// The models that are asked for: their key, class and settings.
+fn model_settings(run_file: &RunFile) -> Result<Vec<(&'static str, Class, &ModelSetting)>> {
+    let mut settings = vec![
+        ("models.galaxy", Class::Galaxy, &run_file.models.galaxy),
+        ("models.qso", Class::Qso, &run_file.models.qso),
+    ];
+    settings.retain(|(_, _, model)| !model.name.is_empty());
+    for (place, (key, _, model)) in settings.iter().enumerate() {
+        let is_taken = settings[..place].iter().any(|(_, _, other)| other.name == model.name);
+        if !is_plain_name(&model.name) || is_taken {
+            return Err(setting(key, format!("`{}` is not a name of its own for a folder", model.name)));
+        }
+        if model.folder.as_os_str().is_empty() {
+            check_fit(key, model)?;
+        }
+    }
+    Ok(settings)
 }
 
 /// Components and filter that can be fitted.

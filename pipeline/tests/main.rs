@@ -26,6 +26,8 @@ mod injection;
 #[cfg(test)]
 mod inventory;
 #[cfg(test)]
+mod job;
+#[cfg(test)]
 mod real;
 #[cfg(test)]
 mod run_folder;

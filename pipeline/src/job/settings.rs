@@ -6,14 +6,14 @@ use super::names::{is_dns_label, is_dns_subdomain, is_label_value};
 use super::pod::{CACHE, LAST_SECONDS, TMP};
 use crate::config::{JobSettings, RedshiftSource, RunFile, StorageSettings};
 use crate::error::Result;
-use crate::plan::{setting, stages_of};
+use crate::plan::{check_settings, setting, stages_of};
 use crate::shard::Shard;
 use crate::stage::Stage;
 
 /// Memory of the largest pod, GiB: no node has more.
 const MOST_MEMORY_GIB: u32 = 48;
 /// Folders that are the image's, the node's or our own.
-const RESERVED: [&str; 9] = [TMP, CACHE, "/etc", "/dev", "/proc", "/sys", "/usr", "/lib", "/var"];
+const RESERVED: [&str; 8] = [TMP, CACHE, "/etc", "/dev", "/proc", "/sys", "/usr", "/lib"];
 
 /// Checks what `run` in a pod, or the cluster, would refuse; it needs no data at hand.
 ///
@@ -30,7 +30,8 @@ pub(super) fn check(run_file: &RunFile) -> Result<()> {
         return Err(setting("job.database.secret", no_name(&job.database.secret, "a Secret")));
     }
     check_mounts(&job.storage)?;
-    check_paths(run_file)
+    check_paths(run_file)?;
+    check_settings(run_file)
 }
 
 fn check_pods(job: &JobSettings) -> Result<()> {
