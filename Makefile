@@ -7,11 +7,14 @@ TARGET_DIR ?= $(or $(CARGO_TARGET_DIR),target)
 SPECMILL := $(TARGET_DIR)/release/specmill
 # The setup script prints `export` lines for what it found or brought.
 WITH_TOOLS = tools=$$(scripts/setup.sh); eval "$$tools"
+WITH_TEST_TOOLS = tools=$$(scripts/setup.sh tests); eval "$$tools"
 # Where there is a PostgreSQL, a database test that skips itself fails.
 WITH_POSTGRES = export SPECMILL_REQUIRE_POSTGRES="$${SPECMILL_REQUIRE_POSTGRES:-$${SPECMILL_POSTGRES:+1}}"
+# The same of the manifests' tests and Kubernetes' schemas.
+WITH_KUBERNETES = export SPECMILL_REQUIRE_KUBERNETES="$${SPECMILL_REQUIRE_KUBERNETES:-$${SPECMILL_KUBERNETES_VALIDATE:+1}}"
 
 .PHONY: demo demo-database test test-all test-checked lint dictionary sql registers samples bench bench-peers \
-	bench-tables check-tables golden gpu-check image sbom
+	bench-tables check-tables golden gpu-check image manifests sbom
 
 # From simulated and sample coadds to Parquet and PostgreSQL, with the account of every target and two pictures.
 demo:
@@ -42,7 +45,7 @@ demo-database:
 	@[ -n "$${DATABASE_URL:-}" ] || $(SPECMILL) db stop jobs/runs/demo.toml
 
 test:
-	@$(WITH_TOOLS); $(WITH_POSTGRES); export SPECMILL_REQUIRE_KERNELS=$${SPECMILL_REQUIRE_KERNELS-$$([ ! -e .cache/nvrtc ] || [ -z "$${SPECMILL_NVRTC-brought}" ] || echo 1)}; \
+	@$(WITH_TEST_TOOLS); $(WITH_POSTGRES); $(WITH_KUBERNETES); export SPECMILL_REQUIRE_KERNELS=$${SPECMILL_REQUIRE_KERNELS-$$([ ! -e .cache/nvrtc ] || [ -z "$${SPECMILL_NVRTC-brought}" ] || echo 1)}; \
 		cargo test --locked --workspace --exclude specmill-joins
 	@$(MAKE) --no-print-directory test-checked
 
@@ -70,6 +73,10 @@ dictionary:
 # The migration that makes the database's tables, from the schemas; a test fails where it is stale.
 sql:
 	@cargo run -q --locked -p specmill-schemas --example write_tables -- schemas/sql/0002_tables.sql
+
+# jobs/rendered, from jobs/runs/cluster.toml; a test fails where it is stale.
+manifests:
+	@$(WITH_TOOLS); cargo run -q --locked -p specmill -- job render jobs/runs/cluster.toml --out jobs/rendered
 
 # kernels/registers.txt, from what the assembler says of each kernel; a test fails where one grew or spills.
 registers:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes sure that what specmill needs from outside Rust is there: cmake (3.x) and C and C++ compilers for the
-# build, NVIDIA's run-time compiler for the kernels, PostgreSQL 16 with pgvector for the private server. Prints
-# the `export` lines for them, to be evaluated by the caller; everything else goes to standard error.
+# build, NVIDIA's run-time compiler for the kernels, PostgreSQL 16 with pgvector for the private server; with the
+# argument `tests`, Kubernetes' schemas for the manifests' tests, too. Prints the `export` lines for them, to be
+# evaluated by the caller; everything else goes to standard error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -151,6 +152,55 @@ find_nvrtc() {
     rm -rf "$aside"
 }
 
+# Schemas of every minor, and what checks files against them.
+kubernetes=kubernetes-validate
+kubernetes_version=1.37.0
+
+# Leaves in `validator` a Python that has it, or nothing where there is none to be had.
+find_kubernetes() {
+    validator=${SPECMILL_KUBERNETES_VALIDATE:-}
+    if [ -n "$validator" ]; then
+        return
+    fi
+    local place=$PWD/.cache/kubernetes aside
+    if [ ! -e "$place/$kubernetes_version" ]; then
+        say "installing $kubernetes $kubernetes_version from PyPI into $place"
+        mkdir -p .cache
+        aside=$(mktemp -d "$place.XXXXXX")
+        if ! install_kubernetes "$aside"; then
+            rm -rf "$aside"
+            say "$kubernetes could not be installed: manifests are not checked against the schemas; for that, set" \
+                "SPECMILL_KUBERNETES_VALIDATE to a Python that has it"
+            return
+        fi
+        touch "$aside/$kubernetes_version"
+        rm -rf "$place"
+        mv "$aside" "$place"
+    fi
+    validator=$place/bin/python
+}
+
+# Where Python cannot do it, half an environment is left: its `python` is a link to the system's.
+make_environment() {
+    rm -rf "$1"
+    python3 -m venv "$1" >/dev/null 2>&1
+}
+
+# A virtual environment, else a folder with a Python that looks there, too.
+install_kubernetes() {
+    local folder=$1 pip_install="-m pip install --quiet --disable-pip-version-check --retries 1"
+    if make_environment "$folder" || { apt_install python3 python3-venv && make_environment "$folder"; }; then
+        "$folder/bin/python" $pip_install "$kubernetes==$kubernetes_version" >&2 || return 1
+    else
+        rm -rf "$folder"
+        mkdir -p "$folder/bin"
+        python3 $pip_install --target "$folder/packages" "$kubernetes==$kubernetes_version" >&2 || return 1
+        printf '#!/bin/sh\nPYTHONPATH="$(dirname "$0")/../packages" exec python3 "$@"\n' >"$folder/bin/python"
+        chmod a+x "$folder/bin/python"
+    fi
+    "$folder/bin/python" -c 'import kubernetes_validate' >&2
+}
+
 if ! command -v cc >/dev/null 2>&1 && ! apt_install gcc libc6-dev; then
     say "a C compiler (cc) is needed: install gcc"
     exit 1
@@ -161,5 +211,8 @@ fi
 find_cmake
 find_nvrtc
 find_postgres
+validator=""
+[ "${1:-}" != tests ] || find_kubernetes
 [ -z "$tools" ] || printf 'export PATH=%q:"$PATH"\n' "$tools"
 [ -z "$postgres" ] || printf 'export SPECMILL_POSTGRES=%q\n' "$postgres"
+[ -z "$validator" ] || printf 'export SPECMILL_KUBERNETES_VALIDATE=%q\n' "$validator"

@@ -28,6 +28,8 @@ mod injection;
 #[cfg(test)]
 mod inventory;
 #[cfg(test)]
+mod job;
+#[cfg(test)]
 mod job_cluster;
 #[cfg(test)]
 mod observe;
