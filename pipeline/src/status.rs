@@ -121,7 +121,8 @@ impl Status {
         };
         let mut parts: Vec<String> = self.accounts.iter().map(of_stage).collect();
         if let Some(first) = self.broken.first() {
-            parts.push(format!("{} broken files; first: {first}", self.broken.len()));
+            let files = if self.broken.len() == 1 { "file" } else { "files" };
+            parts.push(format!("{} broken {files}; first: {first}", self.broken.len()));
         }
         parts.join(". ")
     }

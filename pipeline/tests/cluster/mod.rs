@@ -2,6 +2,6 @@
 
 mod forty;
 mod interrupt;
-mod pods;
+pub(crate) mod pods;
 mod shards;
 mod trouble;

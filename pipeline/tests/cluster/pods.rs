@@ -24,6 +24,8 @@ pub(crate) struct Cluster {
     config: BTreeMap<String, PathBuf>,
     /// Every Job, in the order of the manifests.
     pub(crate) jobs: Vec<Value>,
+    /// What `job render` said.
+    pub(crate) said: String,
 }
 
 /// How a pod ended.
@@ -69,7 +71,7 @@ impl Cluster {
         symlink(release.root(), &input).unwrap();
         let text = format!(
             "input.root = {root:?}\noutput.folder = {run:?}\nresources.threads = 1\njob.name = \"forty\"\n\
-             job.namespace = \"sky\"\njob.shards = {shards}\njob.metrics.port = 0\njob.memory_gib = 8\n\
+             job.namespace = \"mill\"\njob.shards = {shards}\njob.metrics.port = 0\njob.memory_gib = 8\n\
              job.storage.input_path = {root:?}\njob.storage.lake_path = {lake:?}\n{settings}\n",
             root = input,
             run = lake.join("run"),
@@ -81,7 +83,8 @@ impl Cluster {
         command.arg("job").arg("render").arg(&run_file).arg("--out").arg(&rendered);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let mut cluster = Self { folder, program, config: BTreeMap::new(), jobs: Vec::new() };
+        let said = String::from_utf8(output.stdout).unwrap();
+        let mut cluster = Self { folder, program, config: BTreeMap::new(), jobs: Vec::new(), said };
         for path in files_below(&rendered) {
             let text = fs_err::read_to_string(&path).unwrap();
             let manifest: Value = serde_saphyr::from_str(&text).unwrap();
@@ -102,6 +105,11 @@ impl Cluster {
             fs_err::write(place.join(file), text.as_str().unwrap()).unwrap();
         }
         self.config.insert(name, place);
+    }
+
+    /// The run file that was rendered.
+    pub(crate) fn run_file(&self) -> PathBuf {
+        self.folder.path().join("run.toml")
     }
 
     /// The run folder.
@@ -226,6 +234,12 @@ pub(crate) struct Pod {
 }
 
 impl Pod {
+    /// Waits for it: its exit code, termination message and log.
+    pub(crate) fn end(self, job_spec: &Value) -> (i32, String, String) {
+        let end = self.wait(job_spec);
+        (end.code, end.message, end.log)
+    }
+
     fn wait(mut self, job_spec: &Value) -> Ended {
         let status = self.child.wait().unwrap();
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap());

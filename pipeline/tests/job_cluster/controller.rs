@@ -23,17 +23,24 @@ pub(crate) struct Script {
     pub(crate) held: BTreeSet<String>,
     /// Looks after which a suspended Job is let start; `None` = at no time.
     pub(crate) queue_looks: Option<u32>,
+    /// Carries out the pods that no outcome is said of.
+    pub(crate) kubelet: Option<Kubelet>,
     /// Whether a quota lets no pod be made.
     pub(crate) no_quota: bool,
     /// Shards whose pods failed at this look: they are tried again at a later one.
     fresh: BTreeSet<u32>,
 }
 
+/// Runs a Job's pod of this shard to its end: exit code, termination message, log.
+pub(crate) type Kubelet = Box<dyn FnMut(&Job, u32) -> (i32, String, String) + Send>;
+
 /// How a pod ends, or does not begin.
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome {
     /// With a code and a termination message.
     Exit(i32, &'static str),
+    /// With a code and a termination message that no test knew before.
+    Ended(i32, String),
     /// Killed with a code and a reason of the container.
     Killed(i32, &'static str),
     /// Taken away by the cluster, with a reason of the pod.
@@ -50,9 +57,8 @@ impl Script {
         self.outcomes.entry((step.to_owned(), shard)).or_default().extend(outcomes);
     }
 
-    fn next(&mut self, step: &str, shard: u32) -> Outcome {
-        let told = self.outcomes.get_mut(&(step.to_owned(), shard)).and_then(VecDeque::pop_front);
-        told.unwrap_or(Outcome::Exit(0, ""))
+    fn told(&mut self, step: &str, shard: u32) -> Option<Outcome> {
+        self.outcomes.get_mut(&(step.to_owned(), shard)).and_then(VecDeque::pop_front)
     }
 }
 
@@ -134,7 +140,7 @@ impl World {
             .collect();
         for name in names {
             let shard = shard_of(&self.pods[&name]);
-            let outcome = self.script.next(step, shard);
+            let outcome = self.script.told(step, shard).unwrap_or_else(|| self.carry_out(job, &name, shard));
             let again = match &outcome {
                 Outcome::Stuck(reason, message, looks) if *looks > 1 => {
                     Some(Outcome::Stuck(reason, message, looks - 1))
@@ -143,6 +149,7 @@ impl World {
                     Some(Outcome::Unschedulable(message, looks - 1))
                 }
                 Outcome::Exit(..)
+                | Outcome::Ended(..)
                 | Outcome::Killed(..)
                 | Outcome::Disrupted(_)
                 | Outcome::Stuck(..)
@@ -157,6 +164,14 @@ impl World {
             }
             self.pods.get_mut(&name).unwrap().status = Some(status);
         }
+    }
+
+    /// What becomes of a pod that the script says nothing of.
+    fn carry_out(&mut self, job: &Job, pod: &str, shard: u32) -> Outcome {
+        let Some(kubelet) = &mut self.script.kubelet else { return Outcome::Exit(0, "") };
+        let (code, message, log) = kubelet(job, shard);
+        self.logs.insert(pod.to_owned(), log);
+        Outcome::Ended(code, message)
     }
 
     /// Draws the consequences of failed pods, by the Job's own rules.
@@ -413,6 +428,9 @@ fn ended(code: i32, reason: &str, message: &str) -> PodStatus {
 fn status_of(outcome: &Outcome) -> PodStatus {
     match outcome {
         Outcome::Exit(code, message) => ended(*code, if *code == 0 { "Completed" } else { "Error" }, message),
+        Outcome::Ended(code, message) => {
+            ended(*code, if *code == 0 { "Completed" } else { "Error" }, message)
+        }
         Outcome::Killed(code, reason) => ended(*code, reason, ""),
         Outcome::Disrupted(reason) => {
             let target = PodCondition {

@@ -49,6 +49,8 @@ impl Reply {
 pub(crate) struct World {
     pub(crate) jobs: BTreeMap<String, Job>,
     pub(crate) pods: BTreeMap<String, Pod>,
+    /// What pods that were carried out have said.
+    pub(crate) logs: BTreeMap<String, String>,
     /// All else, by resource and name.
     pub(crate) others: BTreeMap<(String, String), Value>,
     /// What was done to objects: `create jobs demo-extract-…`.
@@ -259,7 +261,8 @@ impl World {
                 format!("container \"specmill\" in pod \"{pod}\" is waiting to start: ContainerCreating");
             return Reply::status(400, "BadRequest", &message, json!({}));
         }
-        Reply { code: 200, body: format!("{{\"message\":\"all of {pod}\"}}").into_bytes(), is_text: true }
+        let said = self.logs.get(pod).cloned().unwrap_or_else(|| format!("{{\"message\":\"all of {pod}\"}}"));
+        Reply { code: 200, body: said.into_bytes(), is_text: true }
     }
 }
 
