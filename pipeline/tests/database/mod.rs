@@ -18,7 +18,7 @@ mod server;
 mod similar;
 mod sky;
 mod stale;
-mod tls;
+pub(crate) mod tls;
 mod views;
 
 use std::path::Path;
