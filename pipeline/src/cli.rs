@@ -389,9 +389,12 @@ pub struct StatusArgs {
     /// The run file and what goes over it.
     #[command(flatten)]
     pub run: RunArgs,
-    /// Write the ledger of all stages into one table, `ledger.parquet`, and remove what killed runs left unfinished.
+    /// Write the ledger of all stages into one table, `ledger.parquet`.
     #[arg(long)]
     pub merge: bool,
+    /// Remove what killed runs left unfinished; nobody else may be at work in the run folder.
+    #[arg(long)]
+    pub tidy: bool,
     /// Exit with 0 where all that is wrong is in the ledger.
     #[arg(long)]
     pub accept_partial: bool,

@@ -71,6 +71,14 @@ pub enum Error {
         /// The run folder.
         folder: PathBuf,
     },
+    /// The bases that vectors are made with are not fitted yet, or cannot be seen.
+    #[error("model {model} has no account of fit-basis under the present settings in {}", folder.display())]
+    NotFitted {
+        /// The model.
+        model: String,
+        /// The run folder.
+        folder: PathBuf,
+    },
     /// A FITS file that the whole run needs cannot be used.
     #[error(transparent)]
     Fits(#[from] FitsError),
@@ -208,6 +216,8 @@ impl Error {
             #[cfg(feature = "joins")]
             Self::Join(_) => Exit::Unexpected,
             Self::Interrupted => Exit::Interrupted,
+            // What another node has written may be seen a little later.
+            Self::NotFitted { .. } => Exit::Unexpected,
             Self::RunFileUnreadable { .. }
             | Self::RunFileInvalid { .. }
             | Self::UnknownKeys { .. }
@@ -252,6 +262,7 @@ impl Error {
                 Some("give another one; `--help` after the command explains its arguments")
             }
             Self::Interrupted => Some("the same command goes on where this one ended"),
+            Self::NotFitted { .. } => Some("run `specmill run RUN.toml --stage fit-basis` first"),
             Self::NoInventory { .. } => Some("start with `specmill run RUN.toml`"),
             Self::Inventory(_) => Some("check [input] root and specprod in the run file"),
             Self::Kernel(KernelError::DeviceUnavailable { .. }) => {

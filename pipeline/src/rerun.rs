@@ -17,6 +17,7 @@ use crate::config::Environment;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::inputs::Inputs;
+use crate::interrupt::Interrupt;
 use crate::plan::Plan;
 use crate::run::{execute_plan, print};
 use crate::stages::{catalog, inventory};
@@ -42,6 +43,7 @@ struct Mark {
 /// # Errors
 /// Where the record cannot be followed, the new folder is another run's, or the run ends with an error.
 pub(crate) fn run(args: &RerunArgs, environment: &Environment) -> Result<Exit> {
+    let interrupt = Interrupt::listen(environment)?;
     let original = Original::read(&args.from)?;
     let mark = Mark { run_id: original.record.run_id.clone() };
     check_folder(&args.out, &original.folder, &mark)?;
@@ -56,7 +58,7 @@ pub(crate) fn run(args: &RerunArgs, environment: &Environment) -> Result<Exit> {
     write_mark(&plan.folder, &mark)?;
     let differences = differences(&original, &plan)?;
     print(&format!("{said}{}", differences.render(&original)))?;
-    let exit = execute_plan(&plan, &execute_args(args), environment)?;
+    let exit = execute_plan(&plan, &execute_args(args), environment, &interrupt)?;
     let report = verify::compare(&original.folder, &plan.folder, 0)?;
     print(&report.render())?;
     Ok(if exit == Exit::Complete { report.exit() } else { exit })

@@ -93,11 +93,15 @@ fn inventory(args: &RunArgs) -> Result<Exit> {
 }
 
 fn status(args: &StatusArgs, environment: &Environment) -> Result<Exit> {
+    // It loses nothing, whenever it ends.
+    Interrupt::listen(environment)?;
     let plan = Plan::read(&args.run.run_file, &args.run.overrides())?;
     let inventory = stages::inventory::load(&plan)?;
     let status = Status::read(&plan, &inventory)?;
     if args.merge {
         ledger::merge(&plan.folder)?;
+    }
+    if args.tidy {
         sink::remove_partial(&plan.folder)?;
     }
     print(&status.render())?;
@@ -115,17 +119,25 @@ fn accepted(exit: Exit, status: &Status, accept_partial: bool, environment: &Env
 
 /// The one executor: every stage of a run file, on one machine or in a pod.
 pub(crate) fn execute(args: &ExecuteArgs, environment: &Environment) -> Result<Exit> {
+    let interrupt = Interrupt::listen(environment)?;
     let plan = Plan::read(&args.run.run_file, &args.overrides())?;
-    execute_plan(&plan, args, environment)
+    execute_plan(&plan, args, environment, &interrupt)
 }
 
 /// Carries out a plan; metrics tell how it ended, whichever way.
-pub(crate) fn execute_plan(plan: &Plan, args: &ExecuteArgs, environment: &Environment) -> Result<Exit> {
+pub(crate) fn execute_plan(
+    plan: &Plan,
+    args: &ExecuteArgs,
+    environment: &Environment,
+    interrupt: &Interrupt,
+) -> Result<Exit> {
     let run_id = new_run_id();
     let _in_run = tracing::error_span!("run", run = run_id).entered();
     let metrics = Metrics::of_run(&run_id);
     let outlets = Outlets::open(&args.metrics, &metrics, &run_id)?;
-    let result = carry_out(plan, args, environment, &metrics, &run_id);
+    interrupt.work_begins();
+    let work = RunStages { plan, environment, metrics: &metrics, interrupt, args, run_id: &run_id };
+    let result = carry_out(work);
     if environment.logs_json()
         && let Err(error) = &result
     {
@@ -136,14 +148,8 @@ pub(crate) fn execute_plan(plan: &Plan, args: &ExecuteArgs, environment: &Enviro
     result
 }
 
-fn carry_out(
-    plan: &Plan,
-    args: &ExecuteArgs,
-    environment: &Environment,
-    metrics: &Metrics,
-    run_id: &str,
-) -> Result<Exit> {
-    let interrupt = Interrupt::listen(environment)?;
+fn carry_out(work: RunStages<'_>) -> Result<Exit> {
+    let RunStages { plan, environment, .. } = work;
     // Inventory and loading compute nothing: they need no card.
     let computes = plan.stages.iter().any(|stage| stage.computes());
     let device = if computes { plan.device } else { Device::Cpu };
@@ -160,7 +166,6 @@ fn carry_out(
     if alone {
         sink::remove_partial(&plan.folder)?;
     }
-    let work = RunStages { plan, environment, metrics, interrupt: &interrupt, args, run_id };
     let exit = on_device(opened, work);
     if alone {
         sink::remove_partial(&plan.folder)?;

@@ -137,7 +137,7 @@ fn of_error(error: &Error) -> ErrorClass {
         | Error::Setting { .. }
         | Error::Argument { .. }
         | Error::NoSuchTarget { .. } => ErrorClass::Settings,
-        Error::NoInventory { .. } => ErrorClass::MissingUpstream,
+        Error::NoInventory { .. } | Error::NotFitted { .. } => ErrorClass::MissingUpstream,
         #[cfg(feature = "joins")]
         Error::Join(_) => ErrorClass::Lake,
         Error::Batch { .. }

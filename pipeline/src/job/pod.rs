@@ -132,7 +132,9 @@ impl Pods<'_> {
         let run_file = format!("{RUN_FILE_FOLDER}/{RUN_FILE}");
         let stage = match task {
             Task::Account => {
-                return ["status", &run_file, "--merge", "--accept-partial"].map(str::to_owned).to_vec();
+                return ["status", &run_file, "--merge", "--tidy", "--accept-partial"]
+                    .map(str::to_owned)
+                    .to_vec();
             }
             Task::Shards(stage) | Task::Whole(stage) => stage,
             Task::CatalogKeys => Stage::Catalog,

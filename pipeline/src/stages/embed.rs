@@ -25,7 +25,7 @@ use crate::sink::{self, Footer, TableWriter, WrittenFile};
 use crate::stage::Stage;
 use crate::stages::batches::{Batches, lost};
 use crate::stages::fit_basis::check_width;
-use crate::stages::upstream::{ReadyModel, extracted, model_hashes, ready_models, spectra_of};
+use crate::stages::upstream::{ReadyModel, expect_fits, extracted, model_hashes, ready_models, spectra_of};
 use crate::stages::{self, StageReport, StepSeconds};
 use crate::unit::UnitId;
 
@@ -56,6 +56,7 @@ pub(crate) fn run<B: Backend>(
     progress: &Progress,
 ) -> Result<StageReport> {
     let ledger = Ledger::of_run(&plan.folder);
+    expect_fits(plan)?;
     let models = ready_models(plan)?;
     let hash = plan.embed_hash(&model_hashes(&models));
     let mut report = StageReport::default();

@@ -2,7 +2,7 @@
 
 use crate::class::Class;
 use crate::digest::sha256_hex;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::inventory::Inventory;
 use crate::ledger::{FileRecord, Ledger, LedgerRow, State};
 use crate::model::Model;
@@ -82,6 +82,22 @@ pub(crate) fn ready_models(plan: &Plan) -> Result<Vec<ReadyModel<'_>>> {
         }
     }
     Ok(ready)
+}
+
+/// Refuses to go on where nobody has tried to fit a model of the plan: its absence would be taken for a class too
+/// small for one.
+///
+/// # Errors
+/// [`Error::NotFitted`], or where the ledger cannot be read.
+pub(crate) fn expect_fits(plan: &Plan) -> Result<()> {
+    let ledger = Ledger::of_run(&plan.folder);
+    for model in &plan.models {
+        let row = ledger.read(Stage::FitBasis, &model_unit(&model.name))?;
+        if row.is_none_or(|row| row.stage_hash != plan.fit_hash(model)) {
+            return Err(Error::NotFitted { model: model.name.clone(), folder: plan.folder.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Names and hashes of models, as hashes of later stages hold them.

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use specmill::ledger::{Ledger, State};
 use specmill::stage::Stage;
 
+use super::listens;
 use super::pods::{Cluster, Ended, Pod};
 use crate::run_folder::{Release, RunFolder, files_below};
 
@@ -124,12 +125,4 @@ fn exit_codes_lead_to_what_the_policy_says() {
     assert_eq!(told.len(), 4, "{told:?}");
     assert_eq!(told.iter().filter(|end| end.code == 143 && end.action == "Count").count(), 2, "{told:?}");
     assert_eq!(told.iter().filter(|end| end.code == 0).count(), 2, "{told:?}");
-}
-
-/// Whether a process handles SIGTERM by now.
-fn listens(process: u32) -> bool {
-    let status = fs_err::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or("0").trim();
-    // SIGTERM is signal 15; prlimit, which becomes the program, catches nothing.
-    u64::from_str_radix(caught, 16).unwrap_or(0) >> 14 & 1 == 1
 }

@@ -4,7 +4,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::run_folder::{Release, RunFolder};
+use super::listens;
+use crate::run_folder::{Release, RunFolder, files_below};
 
 fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap().success());
@@ -45,8 +46,10 @@ fn a_run_told_to_end_finishes_the_unit_in_hand_and_the_next_goes_on() {
         assert!(said.contains("help: the same command goes on where this one ended"), "{said}");
         // Nothing lies about half-written, and the record says how it ended.
         run.assert_nothing_partial();
-        let record = fs_err::read_dir(run.path().join("runs")).unwrap().last().unwrap().unwrap().path();
-        let record: serde_json::Value = serde_json::from_slice(&fs_err::read(record).unwrap()).unwrap();
+        // Names of records begin with the time.
+        let records = files_below(&run.path().join("runs"));
+        let record: serde_json::Value =
+            serde_json::from_slice(&fs_err::read(records.last().unwrap()).unwrap()).unwrap();
         assert_eq!(record["exit_code"], 143);
         let status = run.call(&["status"]);
         assert_eq!(status.code, 3, "{}", status.stdout);
@@ -75,12 +78,34 @@ fn without_grace_the_unit_in_hand_is_abandoned_and_nothing_else_is_lost() {
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(started.elapsed() < Duration::from_secs(10), "nobody waits that long");
     let left = fs_err::read_to_string(&message).unwrap();
-    assert!(left.starts_with("exit 143: "), "{left}");
+    assert_eq!(left, "exit 143: the unit in hand took longer than the grace period");
     let done = run.units().len();
     assert!((2..40).contains(&done));
     run.run(0);
     assert_eq!(run.digests(), whole.digests());
     run.assert_nothing_partial();
+}
+
+#[test]
+fn before_work_begins_there_is_nothing_to_finish() {
+    let (_release, run) = forty_units();
+    // The plan waits for its redshift catalogue, which nobody writes.
+    let pipe = run.path().with_file_name("redshifts.fits");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut waiting = run;
+    waiting.set("redshifts.source", "\"catalog\"").set("redshifts.path", &format!("{pipe:?}"));
+    waiting.set("redshifts.default_spectype", "\"GALAXY\"");
+    let message = waiting.path().with_file_name("termination-log");
+    let mut command = waiting.command(&["run"]);
+    command.env("SPECMILL_GRACE_SECONDS", "3600").env("SPECMILL_TERMINATION_MESSAGE", &message);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !listens(child.id()) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was told to");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert_eq!(fs_err::read_to_string(&message).unwrap(), "exit 143: told to end before work began");
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn run_in_shards(run: &RunFolder, of: usize) {
     run_stage(run, "fit-basis");
     run_shards(run, "embed", of);
     run_stage(run, "neighbors");
-    let account = run.call(&["status", "--merge"]);
+    let account = run.call(&["status", "--merge", "--tidy"]);
     assert_eq!(account.code, 0, "{}{}", account.stdout, account.stderr);
 }
 
@@ -130,7 +130,7 @@ fn a_killed_shard_disturbs_no_other_and_is_resumed() {
     assert_eq!(run.call(&["status"]).code, 3);
     let resumed = start(&run, "extract", "1/3", &[]).wait_with_output().unwrap();
     assert_eq!(resumed.status.code(), Some(0), "{}", said(&resumed));
-    assert_eq!(run.call(&["status", "--merge"]).code, 0);
+    assert_eq!(run.call(&["status", "--merge", "--tidy"]).code, 0);
     run.assert_nothing_partial();
     assert_eq!(run.digests(), whole.digests());
 }
@@ -180,6 +180,34 @@ fn units_without_an_account_are_never_accepted() {
     assert_eq!(start(&run, "extract", "0/2", &[]).wait().unwrap().code(), Some(0));
     let status = run.call(&["status", "--accept-partial"]);
     assert_eq!(status.code, 3, "{}", status.stdout);
+}
+
+#[test]
+fn vectors_without_a_fit_are_not_taken_for_empty() {
+    let release = Release::shared();
+    let run = RunFolder::with_models_over(release.root());
+    run_stage(&run, "inventory");
+    run_stage(&run, "extract");
+    let early = start(&run, "embed", "0/2", &[]).wait_with_output().unwrap();
+    assert_eq!(early.status.code(), Some(1), "{}", said(&early));
+    assert!(said(&early).contains("has no account of fit-basis"), "{}", said(&early));
+    assert!(run.accounts_of(Stage::Embed).is_empty());
+    run_stage(&run, "fit-basis");
+    run_shards(&run, "embed", 2);
+}
+
+#[test]
+fn merging_disturbs_nobody_who_is_writing() {
+    let release = Release::shared();
+    let run = RunFolder::over(release.root());
+    run.run(0);
+    let partial = run.path().join(".partial/in-hand");
+    fs_err::create_dir_all(partial.parent().unwrap()).unwrap();
+    fs_err::write(&partial, "half").unwrap();
+    assert_eq!(run.call(&["status", "--merge"]).code, 0);
+    assert!(partial.exists());
+    assert_eq!(run.call(&["status", "--tidy"]).code, 0);
+    run.assert_nothing_partial();
 }
 
 #[test]
