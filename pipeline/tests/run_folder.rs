@@ -96,6 +96,12 @@ fn lasting_folder(name: &str) -> PathBuf {
     scratch.join(format!("{PREFIX}{}-{name}", std::process::id()))
 }
 
+/// Sends a signal, by its name without SIG; the shell's own word needs no package.
+pub(crate) fn send_signal(process: u32, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -s {name} {process}")]).status().unwrap();
+    assert!(sent.success());
+}
+
 /// How a command ended and what it said.
 pub(crate) struct Outcome {
     pub(crate) code: i32,

@@ -10,7 +10,7 @@ use specmill::stage::Stage;
 
 use super::listens;
 use super::pods::{Cluster, Ended, Pod};
-use crate::run_folder::{Release, RunFolder, files_below};
+use crate::run_folder::{Release, RunFolder, files_below, send_signal};
 
 /// SHA-256 of every Parquet file of a run folder, by path.
 fn parquet_digests(folder: &std::path::Path) -> BTreeMap<String, String> {
@@ -118,8 +118,7 @@ fn exit_codes_lead_to_what_the_policy_says() {
             while !listens(pod.child.id()) {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            let signal = ["-s", "TERM", &pod.child.id().to_string()].map(str::to_owned);
-            assert!(std::process::Command::new("kill").args(signal).status().unwrap().success());
+            send_signal(pod.child.id(), "TERM");
         }
     });
     assert_eq!(told.len(), 4, "{told:?}");

@@ -5,10 +5,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::listens;
-use crate::run_folder::{Release, RunFolder, files_below};
+use crate::run_folder::{Release, RunFolder, files_below, send_signal};
 
 fn signal(child: &Child, name: &str) {
-    assert!(Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap().success());
+    send_signal(child.id(), name);
 }
 
 /// A run over forty units that has accounted for two of them.

@@ -2,13 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use specmill::server::ServerFile;
 use tempfile::TempDir;
 
 use super::{Session, TestServer, bare_command, finish};
-use crate::run_folder::Outcome;
+use crate::run_folder::{Outcome, send_signal};
 
 /// A folder with a run file, open to the server's account, and the server in it removed at the end.
 struct Place {
@@ -84,8 +83,7 @@ fn a_private_server_keeps_its_data_over_stops_starts_and_a_crash() {
     place.start();
     assert_eq!(session(&server).value("SELECT seven FROM kept"), "7");
     // Killed, its process number stays behind.
-    let killed = Command::new("kill").args(["-KILL", &process(&server)]).status().unwrap();
-    assert!(killed.success());
+    send_signal(process(&server).parse().unwrap(), "KILL");
     wait_for_the_end_of(&process(&server));
     let check = place.call("check");
     assert_eq!(check.code, 5, "{}", check.stderr);

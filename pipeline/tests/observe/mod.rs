@@ -6,6 +6,7 @@ mod logs;
 mod outlets;
 mod query;
 
+use crate::run_folder::send_signal;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -113,8 +114,7 @@ impl Running {
     }
 
     fn terminate(&self) {
-        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(kill.success());
+        send_signal(self.child.id(), "TERM");
     }
 
     /// Exit code and every line it wrote.
