@@ -138,9 +138,20 @@ impl Cluster {
     /// # Errors
     /// Where the cluster refuses, or does not answer.
     pub(super) fn jobs(&self, labels: &str) -> Result<Vec<Job>, JobError> {
-        let mut jobs = Vec::new();
-        self.list::<Job>(ListParams::default().labels(labels), |job| jobs.push(job))?;
-        Ok(jobs)
+        self.objects(labels)
+    }
+
+    /// The objects of a kind with these labels.
+    ///
+    /// # Errors
+    /// Where the cluster refuses, or does not answer.
+    pub(super) fn objects<K>(&self, labels: &str) -> Result<Vec<K>, JobError>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let mut objects = Vec::new();
+        self.list::<K>(ListParams::default().labels(labels), |object| objects.push(object))?;
+        Ok(objects)
     }
 
     /// Makes a Job; one of that name that is there already stays.
@@ -161,16 +172,19 @@ impl Cluster {
         })
     }
 
-    /// Has a Job and its pods deleted, unless another one took its name meanwhile.
+    /// Has an object deleted, a Job with its pods, unless another one took its name meanwhile.
     ///
     /// # Errors
     /// Where the cluster refuses, or does not answer.
-    pub(super) fn delete(&self, job: &Job) -> Result<(), JobError> {
-        let api = self.api::<Job>();
-        let name = job.name_any();
-        let this_one = Preconditions { uid: job.uid(), resource_version: None };
+    pub(super) fn delete<K>(&self, object: &K) -> Result<(), JobError>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let api = self.api::<K>();
+        let name = object.name_any();
+        let this_one = Preconditions { uid: object.uid(), resource_version: None };
         let parameters = DeleteParams::background().preconditions(this_one);
-        self.ask(&Call::on::<Job>("delete", &name), || async {
+        self.ask(&Call::on::<K>("delete", &name), || async {
             match api.delete(&name, &parameters).await {
                 Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
                 other => other.map(|_| ()),

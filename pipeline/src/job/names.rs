@@ -12,8 +12,10 @@ use crate::plan::setting;
 
 /// Label of every object: the program.
 const PROGRAM: &str = "app.kubernetes.io/name";
-/// Label of every object: the run.
-pub(crate) const INSTANCE: &str = "app.kubernetes.io/instance";
+/// Label of every object: the run. Helm gives it to its objects, too, and Argo CD overwrites it: nothing is found by it.
+const INSTANCE: &str = "app.kubernetes.io/instance";
+/// Label of every object: the run, and what its objects are found by.
+const PART_OF: &str = "app.kubernetes.io/part-of";
 /// Label of Jobs and pods: the step.
 pub(crate) const COMPONENT: &str = "app.kubernetes.io/component";
 /// Label of every object: who made it.
@@ -74,8 +76,8 @@ impl Names {
 
     /// Labels of every object.
     pub(super) fn labels(&self) -> BTreeMap<String, String> {
-        let managed_by = [(MANAGED_BY.to_owned(), "specmill".to_owned())];
-        self.run_labels().into_iter().chain(managed_by).collect()
+        let instance = [(INSTANCE.to_owned(), self.run.clone())];
+        self.run_labels().into_iter().chain(instance).collect()
     }
 
     /// Labels of a step's Job and pods.
@@ -91,8 +93,16 @@ impl Names {
         LabelSelector { match_labels: Some(labels), match_expressions: None }
     }
 
+    /// A selector of the run's objects, whatever its settings, and of nobody else's.
+    pub(super) fn query(&self) -> String {
+        let labels = self.run_labels();
+        labels.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+    }
+
     fn run_labels(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([(PROGRAM.to_owned(), "specmill".to_owned()), (INSTANCE.to_owned(), self.run.clone())])
+        let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let ours = [label(PROGRAM, "specmill"), label(MANAGED_BY, "specmill"), label(PART_OF, &self.run)];
+        BTreeMap::from(ours)
     }
 
     /// `<run>-<what>-<digest>`: unchanged as long as the content is, another where that is another.

@@ -27,11 +27,8 @@ const NAMESPACE: &str = "kubernetes.io/metadata.name";
 /// # Errors
 /// Where the Pushgateway is nowhere a policy can name.
 pub(super) fn policy_of_all(names: &Names, metrics: &MetricsSettings, wave: u8) -> Result<NetworkPolicy> {
-    let push = match Pushgateway::of(metrics)? {
-        Some(gateway) => Some(egress(vec![gateway.peer()], vec![port("TCP", gateway.port)])),
-        None => None,
-    };
-    let names_of_hosts = egress(vec![namespace("kube-system")], vec![port("UDP", 53), port("TCP", 53)]);
+    let push = Pushgateway::of(metrics)?.map(|gateway| egress(vec![gateway.peer()], gateway.ports()));
+    let names_of_hosts = egress(vec![namespace("kube-system")], Some(vec![port("UDP", 53), port("TCP", 53)]));
     let scrape = (metrics.port != 0).then(|| NetworkPolicyIngressRule {
         from: Some(vec![namespace(&metrics.namespace)]),
         ports: Some(vec![NetworkPolicyPort {
@@ -65,9 +62,10 @@ pub(super) fn policy_of_load(names: &Names, database: &DatabaseSettings, wave: u
              load.enabled = false",
         ));
     }
-    let name = format!("{}-{}", names.run, Stage::Load);
+    // No run's name has a dot, so that no other run's policy is called so.
+    let name = format!("{}.{}", names.run, Stage::Load);
     let spec = NetworkPolicySpec {
-        egress: Some(vec![egress(blocks, vec![port("TCP", database.port)])]),
+        egress: Some(vec![egress(blocks, Some(vec![port("TCP", database.port)]))]),
         ingress: None,
         pod_selector: Some(names.selector(Some(Stage::Load.name()))),
         policy_types: Some(vec!["Egress".to_owned()]),
@@ -118,6 +116,15 @@ impl<'a> Pushgateway<'a> {
             Host::ServiceIn(name) => namespace(name),
         }
     }
+
+    /// Most network plugins look at a connection to a Service when it is on its way to a pod already: to that pod's port,
+    /// which only the Service knows.
+    fn ports(&self) -> Option<Vec<NetworkPolicyPort>> {
+        match self.host {
+            Host::Address(_) => Some(vec![port("TCP", self.port)]),
+            Host::ServiceIn(_) => None,
+        }
+    }
 }
 
 /// The namespace in a Service's name: `<service>.<namespace>`, `….svc`, `….svc.<cluster's domain>`.
@@ -165,8 +172,9 @@ fn namespace(name: &str) -> NetworkPolicyPeer {
     }
 }
 
-fn egress(to: Vec<NetworkPolicyPeer>, ports: Vec<NetworkPolicyPort>) -> NetworkPolicyEgressRule {
-    NetworkPolicyEgressRule { ports: Some(ports), to: Some(to) }
+/// To all ports where none are given.
+fn egress(to: Vec<NetworkPolicyPeer>, ports: Option<Vec<NetworkPolicyPort>>) -> NetworkPolicyEgressRule {
+    NetworkPolicyEgressRule { ports, to: Some(to) }
 }
 
 fn port(protocol: &str, number: u16) -> NetworkPolicyPort {

@@ -12,6 +12,8 @@ use crate::stage::Stage;
 
 /// Memory of the largest pod, GiB: no node has more.
 const MOST_MEMORY_GIB: u32 = 48;
+/// A finished Job is how `job submit` and `job status` know of a step that it is done.
+const LEAST_TTL_SECONDS: u32 = 3600;
 /// Folders that are the image's, the node's or our own.
 const RESERVED: [&str; 8] = [TMP, CACHE, "/etc", "/dev", "/proc", "/sys", "/usr", "/lib"];
 
@@ -42,6 +44,7 @@ fn check_pods(job: &JobSettings) -> Result<()> {
         ("job.cpu", job.cpu),
         ("job.memory_gib", job.memory_gib),
         ("job.scratch_gib", job.scratch_gib),
+        ("job.database.port", job.database.port.into()),
     ];
     if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
         return Err(setting(key, "must be at least 1"));
@@ -50,6 +53,12 @@ fn check_pods(job: &JobSettings) -> Result<()> {
         return Err(setting(
             "job.memory_gib",
             format!("{} is more than a node has: {MOST_MEMORY_GIB} at most", job.memory_gib),
+        ));
+    }
+    if job.ttl_seconds < LEAST_TTL_SECONDS {
+        return Err(setting(
+            "job.ttl_seconds",
+            format!("must be at least {LEAST_TTL_SECONDS}: finished Jobs tell `job submit` what is done"),
         ));
     }
     if job.grace_seconds <= LAST_SECONDS {

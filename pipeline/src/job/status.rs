@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt as _;
 
+use super::Step;
 use super::cluster::Cluster;
 use super::failure::{self, excerpt};
 use super::names::COMPONENT;
@@ -43,10 +44,20 @@ struct Account {
 impl Account {
     fn read(submission: &Submission, cluster: &Cluster) -> Result<Self> {
         let jobs = cluster.jobs(&submission.labels())?;
-        let last = submission.steps.iter().rposition(|step| Submission::find(step, &jobs).is_some());
+        let stale = submission.first_stale(&jobs).unwrap_or(submission.steps.len());
+        let is_there = |step: &Step| Submission::find(step, &jobs).is_some();
+        let last = submission.steps[..stale].iter().rposition(is_there);
         let mut account = Self { lines: String::new(), reasons: String::new(), complete: true };
         for (index, step) in submission.steps.iter().enumerate() {
             match Submission::find(step, &jobs) {
+                Some(job) if index >= stale && JobState::of(job).is_over() => {
+                    account.complete = false;
+                    account.line(&line(
+                        &step.name,
+                        "to be made again: other settings were submitted since",
+                        None,
+                    ));
+                }
                 Some(job) => account.add(submission, cluster, &step.name, job)?,
                 None if last.is_some_and(|last| index < last) => {
                     account.line(&line(&step.name, "done before; its Job has been cleared away", None));
@@ -88,8 +99,7 @@ impl Account {
 
     /// Jobs that other settings of the same run have made.
     fn add_others(&mut self, submission: &Submission, jobs: &[Job]) {
-        let is_ours = |job: &&Job| submission.steps.iter().any(|step| step.job.name_any() == job.name_any());
-        for job in jobs.iter().filter(|job| !is_ours(job)) {
+        for job in jobs.iter().filter(|job| !submission.is_ours(job)) {
             let state = JobState::of(job);
             let step = job.labels().get(COMPONENT).map_or("", String::as_str);
             let (name, numbers) = (job.name_any(), numbers(&state, &[]));

@@ -8,7 +8,7 @@ use kube::ResourceExt as _;
 
 use super::cluster::{Cluster, Patience};
 use super::error::JobError;
-use super::names::{COMPONENT, INSTANCE, Names};
+use super::names::{COMPONENT, Names};
 use super::state::{JobState, Standing};
 use super::{Object, Step, manifests};
 use crate::cli::ClusterArgs;
@@ -40,8 +40,8 @@ pub(super) enum Next<'a> {
     DoneBefore(Option<&'a Job>),
     /// Its Job is on its way.
     Wait,
-    /// These Jobs must go first.
-    Remove(Vec<&'a Job>),
+    /// These Jobs must go first, and why.
+    Remove(Vec<&'a Job>, &'static str),
     /// Its Job is to be made.
     Create,
 }
@@ -89,7 +89,7 @@ impl Submission {
 
     /// The labels that every object of this run has, whatever its settings.
     pub(super) fn labels(&self) -> String {
-        format!("{INSTANCE}={}", self.names.run)
+        self.names.query()
     }
 
     /// The Job of a step, among those of the cluster.
@@ -105,6 +105,44 @@ impl Submission {
         place.unwrap_or(self.steps.len())
     }
 
+    /// Whether these settings make a Job of this name.
+    pub(super) fn is_ours(&self, job: &Job) -> bool {
+        self.steps.iter().any(|step| step.job.name_any() == job.name_any())
+    }
+
+    /// The first step whose Job is older than one that other settings have made.
+    ///
+    /// Those may have written the run folder since: it is no more as this step and all after it have left it.
+    pub(super) fn first_stale(&self, jobs: &[Job]) -> Option<usize> {
+        // In whole seconds: no Job is made, done and followed by other settings within one.
+        let made = |job: &Job| job.creation_timestamp().map(|time| time.0);
+        let newest = jobs.iter().filter(|job| !self.is_ours(job)).filter_map(made).max()?;
+        self.steps.iter().position(|step| {
+            let found = Self::find(step, jobs).and_then(made);
+            found.is_some_and(|made| made < newest)
+        })
+    }
+
+    /// Jobs of a step and of later ones that are over and yet to be made again, and why.
+    fn outdated<'a>(&self, index: usize, jobs: &'a [Job]) -> Option<(Vec<&'a Job>, &'static str)> {
+        let found_from = |place: usize| {
+            let steps = self.steps[place..].iter();
+            steps.filter_map(|step| Self::find(step, jobs)).collect::<Vec<_>>()
+        };
+        if let Some(first) = self.first_stale(jobs) {
+            let stale = found_from(first.max(index));
+            return (!stale.is_empty())
+                .then_some((stale, "other settings were submitted since, it is made again"));
+        }
+        // Where the account does not end well, units were left undone, and only the steps before it can do them.
+        let account = self.steps.last().and_then(|step| Self::find(step, jobs))?;
+        let is_failed = matches!(JobState::of(account).standing, Standing::Failed { .. });
+        let first = self.steps.iter().position(is_indexed).unwrap_or(0);
+        // It goes last: wherever this ends, the next submit finds that it failed.
+        (is_failed && index >= first)
+            .then(|| (found_from(index), "the account of the run failed before, it is made again"))
+    }
+
     /// What is to be done about a step, where these are all the Jobs of the run.
     ///
     /// Steps are made one after the other. So where a later one is there, this one was done, even if its Job has been
@@ -115,10 +153,16 @@ impl Submission {
     pub(super) fn next<'a>(&self, index: usize, jobs: &'a [Job]) -> Result<Next<'a>> {
         let is_at_work = |job: &&Job| !JobState::of(job).is_over();
         let names = |jobs: Vec<&Job>| jobs.into_iter().map(|job| job.name_any()).collect();
-        let is_ours = |job: &&Job| self.steps.iter().any(|step| step.job.name_any() == job.name_any());
-        let others: Vec<&Job> = jobs.iter().filter(|job| !is_ours(job) && is_at_work(job)).collect();
+        let others: Vec<&Job> = jobs.iter().filter(|job| !self.is_ours(job) && is_at_work(job)).collect();
         if !others.is_empty() {
             return Err(JobError::AtWork { names: names(others) }.into());
+        }
+        if let Some((outdated, why)) = self.outdated(index, jobs) {
+            let at_work: Vec<&Job> = outdated.iter().copied().filter(is_at_work).collect();
+            if !at_work.is_empty() {
+                return Err(JobError::AtWork { names: names(at_work) }.into());
+            }
+            return Ok(Next::Remove(outdated, why));
         }
         let later: Vec<&Job> =
             self.steps[index + 1..].iter().filter_map(|step| Self::find(step, jobs)).collect();
@@ -137,7 +181,7 @@ impl Submission {
         // Last first: wherever this ends, what is left tells what was done.
         stale.reverse();
         stale.push(job);
-        Ok(Next::Remove(stale))
+        Ok(Next::Remove(stale, "it failed before and is made again"))
     }
 
     /// Has Jobs and their pods deleted, and waits until nothing of them is at work.
@@ -146,7 +190,7 @@ impl Submission {
     /// Where the cluster refuses, or does not answer.
     pub(super) fn remove(&self, cluster: &Cluster, jobs: &[&Job]) -> Result<()> {
         for job in jobs {
-            cluster.delete(job)?;
+            cluster.delete(*job)?;
         }
         for job in jobs {
             while cluster.job(&job.name_any())?.is_some_and(|found| found.uid() == job.uid()) {
@@ -172,4 +216,9 @@ impl Submission {
             cluster.wait();
         }
     }
+}
+
+/// Whether its pods have a share each.
+fn is_indexed(step: &Step) -> bool {
+    JobState::of(&step.job).shards.is_some()
 }

@@ -1,7 +1,7 @@
 //! `job submit`: step after step, each when the one before it is done.
 //!
-//! All that it knows is in the cluster and in the ledger, so it may end at any time: called again, it finds what is done,
-//! waits for what is on its way, and makes what is not there yet.
+//! All that it knows is in the cluster and in the ledger, so it may end at any time: the step at work goes on, and called
+//! again it finds what is done, waits for what is on its way, and makes what is not there yet.
 
 use std::fmt::Write as _;
 
@@ -66,8 +66,8 @@ fn carry_out(submission: &Submission, cluster: &Cluster) -> Result<Vec<Ended>> {
         }
     }
     tracing::info!(
-        "{} in namespace {}: this command may be ended at any time, the Jobs go on, and the same command waits for them \
-         again",
+        "{} in namespace {}: this command may be ended at any time; the step at work goes on without it, the later ones \
+         need the same command again",
         submission.names.run,
         cluster.namespace(),
     );
@@ -89,8 +89,8 @@ fn carry_out_step(submission: &Submission, cluster: &Cluster, index: usize, step
         match submission.next(index, &jobs)? {
             Next::DoneBefore(job) => return done_before(cluster, step, job),
             Next::Wait => break,
-            Next::Remove(stale) => {
-                tracing::info!("{}: it failed before and is made again", step.name);
+            Next::Remove(stale, why) => {
+                tracing::info!("{}: {why}", step.name);
                 submission.remove(cluster, &stale)?;
             }
             Next::Create => {

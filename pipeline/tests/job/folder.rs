@@ -87,7 +87,7 @@ fn a_file_of_somebody_else_is_not_written_over() {
 fn the_run_file_is_in_the_cluster_as_it_was_written() {
     // What a reader of YAML would take for something else, or lose.
     let text = format!(
-        "# comment: yes\n\n{SPECTRA}\t\n#   trailing   \n# - {{x: 1}} # \"q\" 'q' \\ \u{e5}\u{3b1}\n[job] # end\nttl_seconds = 60"
+        "# comment: yes\n\n{SPECTRA}\t\n#   trailing   \n# - {{x: 1}} # \"q\" 'q' \\ \u{e5}\u{3b1}\n[job] # end\nttl_seconds = 3600"
     );
     for text in [text.clone(), format!("{text}\n"), format!("{text}\n\n\n"), format!("\n  {text}\n")] {
         let objects = Rendering::of(&text).objects();

@@ -456,15 +456,19 @@ fn a_pushgateway_is_reached_by_address_or_in_its_namespace() {
     let to = |url: &str| {
         let text = format!("job.metrics.pushgateway = {url:?}\n{SPECTRA}");
         let policy = &Rendering::of(&text).objects()["network-policy"]["spec"]["egress"][1];
-        (policy["to"][0].clone(), policy["ports"][0]["port"].as_u64().unwrap())
+        (policy["to"][0].clone(), policy["ports"][0]["port"].as_u64())
     };
     let namespace = |name: &str| json!({ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": name } } });
     let block = |cidr: &str| json!({ "ipBlock": { "cidr": cidr } });
-    assert_eq!(to("http://push.metrics.svc:9091"), (namespace("metrics"), 9091));
-    assert_eq!(to("http://push.metrics.svc.cluster.local:80"), (namespace("metrics"), 80));
-    assert_eq!(to("http://push.metrics:80"), (namespace("metrics"), 80));
-    assert_eq!(to("http://192.0.2.7:9091"), (block("192.0.2.7/32"), 9091));
-    assert_eq!(to("http://[2001:db8::7]:9091"), (block("2001:db8::7/128"), 9091));
+    assert_eq!(
+        to("http://push.metrics.svc:9091"),
+        (namespace("metrics"), None),
+        "its pods may listen elsewhere"
+    );
+    assert_eq!(to("http://push.metrics.svc.cluster.local:80"), (namespace("metrics"), None));
+    assert_eq!(to("http://push.metrics:80"), (namespace("metrics"), None));
+    assert_eq!(to("http://192.0.2.7:9091"), (block("192.0.2.7/32"), Some(9091)));
+    assert_eq!(to("http://[2001:db8::7]:9091"), (block("2001:db8::7/128"), Some(9091)));
 }
 
 #[test]
@@ -480,6 +484,7 @@ fn objects_are_found_by_their_labels_and_named_within_limits() {
             assert_eq!(labels["app.kubernetes.io/name"], "specmill", "{place}");
             assert_eq!(labels["app.kubernetes.io/instance"], "iron", "{place}");
             assert_eq!(labels["app.kubernetes.io/managed-by"], "specmill", "{place}");
+            assert_eq!(labels["app.kubernetes.io/part-of"], "iron", "{place}");
             let wave = &metadata["annotations"]["argocd.argoproj.io/sync-wave"];
             waves.push(wave.as_str().unwrap().parse::<u32>().unwrap());
             let step = &labels["app.kubernetes.io/component"];
@@ -489,14 +494,27 @@ fn objects_are_found_by_their_labels_and_named_within_limits() {
             }
             let step = step.as_str().unwrap();
             assert_eq!(&file[3..], format!("{step}.yaml"), "{place}");
-            assert_eq!(
-                object["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"], step,
-                "{place}"
-            );
+            let of_pods = &object["spec"]["template"]["metadata"]["labels"];
+            assert_eq!(of_pods["app.kubernetes.io/component"], step, "{place}");
+            assert_eq!(of_pods["app.kubernetes.io/part-of"], "iron", "{place}");
             let digest = metadata["name"].as_str().unwrap().strip_prefix(&format!("iron-{step}-")).unwrap();
             assert!(digest.len() == 8 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{place}");
         }
         assert!(waves.is_sorted(), "{name}: {waves:?}");
+    }
+}
+
+#[test]
+fn two_runs_never_name_an_object_alike() {
+    let names = |run: &str| {
+        let objects = Rendering::of(&format!("job.name = {run:?}\n{LOAD}{SPECTRA}")).objects();
+        let name = |object: Value| format!("{} {}", object["kind"], object["metadata"]["name"]);
+        objects.into_values().map(name).collect::<std::collections::BTreeSet<_>>()
+    };
+    let one = names("iron");
+    assert!(one.contains("\"NetworkPolicy\" \"iron.load\""), "{one:?}");
+    for other in ["iron-load", "iron-extract", "iron-run-file"] {
+        assert!(one.is_disjoint(&names(other)), "{other}");
     }
 }
 

@@ -54,6 +54,8 @@ fn amounts_no_cluster_has_are_refused() {
     refuses("job.memory_gib = 0", "job.memory_gib", "at least 1");
     refuses("job.memory_gib = 49", "job.memory_gib", "48 at most");
     refuses("job.grace_seconds = 10", "job.grace_seconds", "more than 10");
+    refuses("job.ttl_seconds = 3599", "job.ttl_seconds", "at least 3600");
+    refuses("job.database.port = 0", "job.database.port", "at least 1");
 }
 
 #[test]

@@ -67,13 +67,18 @@ impl World {
     pub(crate) fn admit(&mut self, mut job: Job) -> Job {
         self.made += 1;
         job.metadata.uid = Some(format!("uid-{}", self.made));
-        job.metadata.creation_timestamp = Some(now());
+        job.metadata.creation_timestamp = Some(self.clock());
         job.status = Some(JobStatus::default());
         let spec = job.spec.as_ref().unwrap();
         let indexed = is_indexed(spec);
         assert_eq!(spec.backoff_limit_per_index.is_some(), indexed);
         assert_eq!(spec.template.spec.as_ref().unwrap().containers[0].name, "specmill");
         job
+    }
+
+    /// When the last object was made: in whole seconds, and none in the same as another.
+    fn clock(&self) -> Time {
+        Time(Timestamp::from_second(1_800_000_000 + i64::from(self.made)).unwrap())
     }
 
     /// Takes a Job away; its pods that are at work end a little later.
@@ -281,12 +286,11 @@ impl World {
         if is_indexed(spec) {
             labels.insert("batch.kubernetes.io/job-completion-index".to_owned(), shard.to_string());
         }
-        let made = Timestamp::from_second(1_800_000_000 + i64::from(self.made)).unwrap();
         let metadata = ObjectMeta {
             name: Some(name.clone()),
             namespace: job.metadata.namespace.clone(),
             labels: Some(labels),
-            creation_timestamp: Some(Time(made)),
+            creation_timestamp: Some(self.clock()),
             ..ObjectMeta::default()
         };
         let pod = PodSpec { node_name: Some(format!("node-{}", shard % 2)), ..PodSpec::default() };

@@ -107,7 +107,45 @@ fn cancel_deletes_the_jobs_last_first_and_waits_for_their_pods() {
     assert!(world.jobs.is_empty() && world.pods.is_empty());
     let deleted: Vec<String> =
         world.history().into_iter().filter(|deed| deed.starts_with("delete")).collect();
-    assert_eq!(deleted, ["delete jobs demo-extract", "delete jobs demo-inventory"]);
+    let expected = [
+        "delete jobs demo-extract",
+        "delete jobs demo-inventory",
+        "delete configmaps demo-run-file",
+        "delete networkpolicies demo",
+    ];
+    assert_eq!(deleted, expected);
+    let left: Vec<&String> = world.others.keys().map(|(resource, _)| resource).collect();
+    assert_eq!(left, ["serviceaccounts"]);
     drop(world);
     assert_eq!(site.ends(&["cancel"], 0).stdout.lines().next(), Some("no Jobs of demo in namespace mill"));
+}
+
+#[test]
+fn what_others_have_labelled_alike_is_not_cancelled_nor_waited_for() {
+    let site = at_work();
+    let mut world = site.world();
+    let name = world.jobs.keys().find(|name| name.contains("extract")).unwrap().clone();
+    // A Helm release of the same name, by the labels that charts use; its Job is at work.
+    let mut job = world.jobs[&name].clone();
+    job.metadata.name = Some("demo-backup".to_owned());
+    let labels = job.metadata.labels.as_mut().unwrap();
+    labels.insert("app.kubernetes.io/name".to_owned(), "demo".to_owned());
+    labels.insert("app.kubernetes.io/managed-by".to_owned(), "Helm".to_owned());
+    labels.remove("app.kubernetes.io/part-of");
+    assert_eq!(labels["app.kubernetes.io/instance"], "demo");
+    world.jobs.insert("demo-backup".to_owned(), job);
+    let pod = world.pods.keys().find(|pod| pod.contains("extract")).unwrap().clone();
+    let mut pod = world.pods[&pod].clone();
+    let labels = pod.metadata.labels.as_mut().unwrap();
+    labels.insert("batch.kubernetes.io/job-name".to_owned(), "demo-backup".to_owned());
+    labels.insert("app.kubernetes.io/managed-by".to_owned(), "Helm".to_owned());
+    labels.remove("app.kubernetes.io/part-of");
+    pod.metadata.name = Some("demo-backup-0".to_owned());
+    world.pods.insert("demo-backup-0".to_owned(), pod);
+    drop(world);
+    let outcome = site.ends(&["cancel"], 0);
+    assert!(!outcome.stderr.contains("demo-backup"), "{}", outcome.stderr);
+    let world = site.world();
+    assert_eq!(world.jobs.keys().collect::<Vec<_>>(), ["demo-backup"]);
+    assert_eq!(world.pods.keys().collect::<Vec<_>>(), ["demo-backup-0"]);
 }

@@ -25,6 +25,8 @@ fn a_run_goes_step_after_step_and_says_what_comes_next() {
             outcome.stdout
         );
     }
+    let at_first = "the step at work goes on without it, the later ones need the same command again";
+    assert_says(&outcome.stderr, &[at_first]);
     assert_says(&outcome.stdout, &["extract      4 of 4 shards done, 00:00:0"]);
     assert_says(&outcome.stdout, &["/lake/runs/demo/ledger.parquet", "ops.ledger", "specmill job status"]);
     assert_says(
@@ -199,6 +201,63 @@ fn two_settings_never_write_one_run_folder_at_once() {
     site.ends(&["cancel"], 0);
     site.ends(&["submit"], 0);
     assert_eq!(site.made(), ["inventory", "extract", "inventory", "extract", "account"]);
+}
+
+#[test]
+fn what_other_settings_have_written_over_is_made_again() {
+    let mut site = Site::new();
+    let steps = ["inventory", "extract", "account"];
+    site.ends(&["submit"], 0);
+    site.set("job.cpu", "3");
+    site.ends(&["submit"], 0);
+    site.ends(&["submit"], 0);
+    assert_eq!(site.made(), [steps, steps].concat(), "older Jobs of other settings stand in nobody's way");
+    site.ends(&["status"], 0);
+
+    site.lines.pop();
+    let outcome = site.ends(&["status"], 3);
+    assert_says(&outcome.stdout, &["extract      to be made again: other settings were submitted since"]);
+    let outcome = site.ends(&["submit"], 0);
+    assert_eq!(site.made(), [steps, steps, steps].concat());
+    assert_says(&outcome.stderr, &["inventory: other settings were submitted since, it is made again"]);
+    assert!(!outcome.stderr.contains("done before"), "{}", outcome.stderr);
+    site.ends(&["status"], 0);
+    site.ends(&["submit"], 0);
+    assert_eq!(site.made().len(), 9, "these settings are the newest now");
+}
+
+#[test]
+fn other_settings_that_failed_have_written_too() {
+    let mut site = Site::new();
+    site.ends(&["submit"], 0);
+    let of_first = site.world().jobs.keys().cloned().collect::<Vec<_>>();
+    site.set("job.cpu", "3").set("job.retries_per_shard", "0");
+    site.world().script.say("extract", 0, [Outcome::Exit(1, "exit 1: disk full")]);
+    site.ends(&["submit"], 3);
+    // Of the first settings only the last Job is left.
+    for name in of_first.iter().filter(|name| !name.contains("account")) {
+        site.world().remove(name);
+    }
+    site.lines.retain(|line| !line.starts_with("job.cpu") && !line.starts_with("job.retries"));
+    site.lines.insert(site.lines.len() - 1, "job.retries_per_shard = 1".to_owned());
+    let outcome = site.ends(&["status"], 3);
+    assert_says(&outcome.stdout, &["inventory    absent", "account      to be made again"]);
+    site.ends(&["submit"], 0);
+    let steps = ["inventory", "extract", "account"];
+    assert_eq!(site.made(), [&steps[..], &steps[..2], &steps[..]].concat());
+}
+
+#[test]
+fn units_left_undone_are_done_by_a_second_submit() {
+    let mut site = Site::new();
+    site.set("job.retries_per_shard", "0");
+    let undone = Outcome::Exit(3, "exit 3: 2 units of extract were left undone");
+    site.world().script.say("account", 0, [undone]);
+    let outcome = site.ends(&["submit"], 3);
+    assert_says(&outcome.stdout, &["account      failed", "2 units of extract were left undone"]);
+    let outcome = site.ends(&["submit"], 0);
+    assert_eq!(site.made(), ["inventory", "extract", "account", "extract", "account"]);
+    assert_says(&outcome.stderr, &["extract: the account of the run failed before, it is made again"]);
 }
 
 #[test]

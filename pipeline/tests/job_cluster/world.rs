@@ -13,6 +13,9 @@ use super::controller::{Script, is_over};
 /// The namespace of all tests.
 pub(crate) const NAMESPACE: &str = "mill";
 
+/// The label that all objects of a run are found by.
+const PART_OF: &str = "app.kubernetes.io/part-of";
+
 /// A request.
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -112,6 +115,11 @@ impl World {
             ("list", "jobs") => self.list_jobs(request),
             ("create", "jobs") => self.create_job(request),
             ("delete", "jobs") => self.delete_job(&target.name.unwrap(), request),
+            ("list", "configmaps") => self.list_others("v1", "ConfigMapList", &target, request),
+            ("list", "networkpolicies") => {
+                self.list_others("networking.k8s.io/v1", "NetworkPolicyList", &target, request)
+            }
+            ("delete", "configmaps" | "networkpolicies") => self.delete_other(target, request),
             ("list", "pods") => self.list_pods(request),
             ("get", "pods") if target.part.as_deref() == Some("log") => self.log(&target.name.unwrap()),
             (verb, resource) => panic!("nobody needs to {verb} {resource}"),
@@ -163,13 +171,14 @@ impl World {
         assert_eq!(request.query["fieldManager"], "specmill");
         assert_eq!(request.query["force"], "true");
         let name = target.name.clone().unwrap();
-        let object: Value = serde_json::from_slice(&request.body).unwrap();
+        let mut object: Value = serde_json::from_slice(&request.body).unwrap();
         assert_eq!(object["metadata"]["name"], json!(name));
         assert_eq!(object["metadata"]["namespace"], json!(NAMESPACE));
         for key in ["apiVersion", "kind"] {
             assert!(object[key].is_string(), "{object}");
         }
         let key = (target.resource.clone(), name);
+        object["metadata"]["uid"] = json!(format!("uid-of-{}", key.1));
         if let Some(before) = self.others.get(&key)
             && before["immutable"] == json!(true)
             && before["data"] != object["data"]
@@ -217,12 +226,29 @@ impl World {
 
     fn delete_job(&mut self, name: &str, request: &Request) -> Reply {
         let Some(job) = self.jobs.get(name) else { return not_found("jobs.batch", name) };
-        let options: Value = serde_json::from_slice(&request.body).unwrap();
-        assert_eq!(options["propagationPolicy"], json!("Background"), "{options}");
-        assert_eq!(options["preconditions"]["uid"], json!(job.metadata.uid), "{options}");
+        check_deletion(request, &json!(job.metadata.uid));
         self.deeds.push(format!("delete jobs {name}"));
         self.remove(name);
-        Reply::of(200, &json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success" }))
+        deleted()
+    }
+
+    fn list_others(&self, version: &str, kind: &str, target: &Target, request: &Request) -> Reply {
+        let others = self.others.iter().filter(|((resource, _), object)| {
+            let labels = serde_json::from_value(object["metadata"]["labels"].clone()).unwrap();
+            *resource == target.resource && is_selected(&labels, request.query.get("labelSelector"))
+        });
+        self.list(version, kind, others.map(|(_, object)| object).collect(), request)
+    }
+
+    fn delete_other(&mut self, target: Target, request: &Request) -> Reply {
+        let key = (target.resource, target.name.unwrap());
+        let Some(object) = self.others.get(&key) else { return not_found(&key.0, &key.1) };
+        check_deletion(request, &object["metadata"]["uid"]);
+        let uses = |pod: &&Pod| pod.metadata.labels.as_ref().unwrap().contains_key(PART_OF);
+        assert_eq!(self.pods.values().filter(uses).count(), 0, "{} is deleted while pods use it", key.1);
+        self.deeds.push(format!("delete {} {}", key.0, key.1));
+        self.others.remove(&key);
+        deleted()
     }
 
     fn list_jobs(&self, request: &Request) -> Reply {
@@ -284,6 +310,17 @@ impl Target {
             part: rest.get(1).map(owned),
         })
     }
+}
+
+/// With pods, and nothing else that has the name by now.
+fn check_deletion(request: &Request, uid: &Value) {
+    let options: Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!(options["propagationPolicy"], json!("Background"), "{options}");
+    assert_eq!(options["preconditions"]["uid"], *uid, "{options}");
+}
+
+fn deleted() -> Reply {
+    Reply::of(200, &json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success" }))
 }
 
 fn not_found(resource: &str, name: &str) -> Reply {
