@@ -427,7 +427,7 @@ pub struct RerunArgs {
     /// Where the release lies now, instead of where the record says.
     #[arg(long)]
     pub input: Option<PathBuf>,
-    /// auto, cpu or cuda:N, instead of the record's.
+    /// auto, cpu or cuda:N; auto without it, whatever the record says.
     #[arg(long)]
     pub device: Option<String>,
     /// Compute threads; 0 = one per core.

@@ -17,6 +17,7 @@ use crate::config::{Environment, Resources, RunFile};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::images::KernelCache;
+use crate::record::{GIT_HASH, VERSION};
 use crate::run::{Work, on_device, print};
 use crate::sink::postgres;
 use crate::{fits, memory, server};
@@ -113,11 +114,9 @@ fn verdict(examined: Found) -> Result<Exit> {
 type Facts = Vec<(&'static str, String)>;
 
 fn program() -> Facts {
-    let version = env!("CARGO_PKG_VERSION");
-    let git_hash = option_env!("SPECMILL_GIT_HASH").unwrap_or("unknown");
     let targets: Vec<&str> = embedded_targets().collect();
     vec![
-        ("version", format!("{version}, git {git_hash}")),
+        ("version", format!("{VERSION}, git {GIT_HASH}")),
         ("kernels", compiled(kernel_names().count(), &targets)),
     ]
 }

@@ -1,4 +1,5 @@
-//! What a run was made from, wherever it lay: every input by unit and file name, with its size and digest.
+//! What a run was made from, wherever it lay: every input by unit and file name, or where it has no unit by its path in
+//! the release, with its size and digest.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +10,12 @@ use crate::ledger::{FileRecord, State};
 use crate::plan::Plan;
 use crate::stages::catalog::{FileSurvey, Survey, TableSurvey};
 use crate::stages::inventory;
+use crate::unit::UnitId;
 
 /// Every input of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Inputs {
-    /// By unit, or catalogue, and file name.
+    /// By unit, or catalogue, and file name; without a unit by the path in the release.
     files: BTreeMap<(String, String), Content>,
 }
 
@@ -57,24 +59,40 @@ impl Inputs {
         let mut inputs = Self::default();
         let has_inventory = plan.folder.join("inventory.parquet").exists();
         if has_inventory {
+            // Single files lie anywhere.
+            let in_release = plan.run_file.input.files.is_empty();
             for entry in inventory::load(plan)?.entries {
                 for file in entry.files() {
-                    inputs.add(entry.unit.as_ref().map_or_else(String::new, ToString::to_string), file);
+                    inputs.add(entry.unit.as_ref(), file, in_release);
                 }
             }
         }
         let survey = Survey::read(plan)?;
         for file in survey.files.iter().filter(|file| !is_absent(file)) {
             let FileRecord { path, bytes, sha256 } = &file.record;
-            let key = (format!("catalogue of {}", file.wanted.join(", ")), file_name(path));
-            inputs.files.insert(key, Content { bytes: *bytes, sha256: sha256.clone() });
+            let of = format!("catalogue of {}", file.wanted.join(", "));
+            inputs.insert(of, file_name(path), Content { bytes: *bytes, sha256: sha256.clone() });
         }
         Ok((has_inventory || !survey.files.is_empty()).then_some(inputs))
     }
 
-    fn add(&mut self, unit: String, file: &InventoryFile) {
-        let key = (unit, file_name(&file.path.display().to_string()));
-        self.files.insert(key, Content { bytes: file.bytes, sha256: file.sha256.clone() });
+    fn add(&mut self, unit: Option<&UnitId>, file: &InventoryFile, in_release: bool) {
+        let path = file.path.display().to_string();
+        let name = if unit.is_none() && in_release { path } else { file_name(&path) };
+        let of = unit.map_or_else(String::new, ToString::to_string);
+        self.insert(of, name, Content { bytes: file.bytes, sha256: file.sha256.clone() });
+    }
+
+    /// Files of one name, from several folders, are numbered.
+    fn insert(&mut self, of: String, name: String, content: Content) {
+        let mut key = (of, name);
+        let mut n = 1_usize;
+        let name = key.1.clone();
+        while self.files.contains_key(&key) {
+            n += 1;
+            key.1 = format!("{name} ({n})");
+        }
+        self.files.insert(key, content);
     }
 
     /// Number of files.
@@ -154,6 +172,21 @@ mod tests {
         assert_eq!(found.missing, ["c of iron/healpix/main/dark/64/1"]);
         assert_eq!(found.new, ["e of iron/healpix/main/dark/64/1"]);
         assert!(!found.none() && before.differences(&before).none());
+    }
+
+    #[test]
+    fn files_of_one_name_do_not_take_each_others_place() {
+        let file = |path: &str| InventoryFile { path: path.into(), bytes: 1, rows: None, sha256: None };
+        let names = |in_release: bool| -> Vec<String> {
+            let mut inputs = Inputs::default();
+            for path in ["/a/coadd.fits", "/b/coadd.fits", "/c/coadd.fits"] {
+                inputs.add(None, &file(path), in_release);
+            }
+            inputs.files.into_keys().map(|(_, name)| name).collect()
+        };
+        assert_eq!(names(true), ["/a/coadd.fits", "/b/coadd.fits", "/c/coadd.fits"]);
+        // Single files may lie elsewhere the next time.
+        assert_eq!(names(false), ["coadd.fits", "coadd.fits (2)", "coadd.fits (3)"]);
     }
 
     #[test]

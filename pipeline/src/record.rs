@@ -156,7 +156,7 @@ fn as_ms(duration: Duration) -> u64 {
 
 /// A run's name, which no other has; names sort by time.
 pub(crate) fn new_run_id() -> String {
-    // In pods every process is number 1; the host is then the pod.
+    // In pods every process is number 1; the host is then the pod, in Indexed Jobs `<job>-<index>`, which attempts share.
     format!("{}-{}-{}", now().as_millis(), host_name(), std::process::id())
 }
 

@@ -8,7 +8,7 @@
 mod difference;
 mod original;
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,7 @@ use crate::inputs::Inputs;
 use crate::interrupt::Interrupt;
 use crate::plan::Plan;
 use crate::run::{execute_plan, print};
+use crate::stage::Stage;
 use crate::stages::{catalog, inventory};
 use crate::{sink, verify};
 
@@ -67,7 +68,8 @@ pub(crate) fn run(args: &RerunArgs, environment: &Environment) -> Result<Exit> {
 /// Takes the inventory of what is there now and compares.
 fn differences(original: &Original, plan: &Plan) -> Result<Differences> {
     inventory::run(plan)?;
-    if !plan.catalogs.is_empty() {
+    // Where their own stage is not of the run, the inventory has looked into catalogues already.
+    if !plan.catalogs.is_empty() && plan.stages.contains(&Stage::Catalog) {
         catalog::survey(plan)?;
     }
     let recorded = Inputs::of_folder(&Plan { folder: original.folder.clone(), ..plan.clone() })?;
@@ -96,10 +98,14 @@ fn execute_args(args: &RerunArgs) -> ExecuteArgs {
 fn check_folder(out: &Path, original: &Path, mark: &Mark) -> Result<()> {
     let refuse = |problem: String| Err(Error::Argument { argument: "--out", problem });
     let absolute = |path: &Path| fs_err::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    // A folder that is not there yet lies where its nearest ancestor does.
-    let nearest = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
-    let nearest = nearest.ancestors().find(|path| path.exists()).map(absolute).unwrap_or_default();
-    if nearest.starts_with(absolute(original)) {
+    // A folder that is not there yet lies where its nearest ancestor does, unless it goes up again.
+    let whole = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
+    let nearest = whole.ancestors().find(|path| path.exists()).unwrap_or_else(|| Path::new(""));
+    let missing = whole.strip_prefix(nearest).unwrap_or(&whole);
+    if missing.components().any(|part| part == Component::ParentDir) {
+        return refuse(format!("{} leads through `..` out of a folder that is not there", out.display()));
+    }
+    if absolute(nearest).starts_with(absolute(original)) {
         return refuse(format!("{} lies in the original's folder: give one of its own", out.display()));
     }
     let entries = match fs_err::read_dir(out) {

@@ -144,6 +144,15 @@ fn only_config_reads_the_environment() {
 }
 
 #[test]
+fn the_commit_is_asked_for_in_one_place() {
+    let places = mentions("pipeline/src", &["SPECMILL_GIT_HASH"]);
+    assert!(
+        places.len() == 1 && places.iter().all(|place| place.starts_with("pipeline/src/record.rs:")),
+        "{places:?}"
+    );
+}
+
+#[test]
 fn every_operation_has_its_contract_and_its_twins() {
     let folder = project().join("kernels/src/ops");
     let mut operations = 0;

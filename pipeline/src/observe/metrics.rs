@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorClass};
 use crate::exit::Exit;
 use crate::inventory::Inventory;
 use crate::ledger::{FileRecord, LedgerRow, State};
+use crate::record::{GIT_HASH, VERSION};
 use crate::stage::Stage;
 use crate::unit::UnitId;
 
@@ -116,8 +117,7 @@ impl Metrics {
     }
 
     fn tell_info(&self, device: &str) {
-        let git_hash = option_env!("SPECMILL_GIT_HASH").unwrap_or("unknown");
-        let labels = families::RUN_INFO.labelled([env!("CARGO_PKG_VERSION"), git_hash, device]);
+        let labels = families::RUN_INFO.labelled([VERSION, GIT_HASH, device]);
         if self.shelf.run_info_told.set(()).is_ok() {
             self.shelf.run_info.get_or_create(&labels).set(1);
         }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use specmill_kernels::Device;
+
 use crate::inputs::{InputDifferences, Inputs};
 use crate::plan::Plan;
 use crate::record::{GIT_HASH, VERSION};
@@ -71,8 +73,11 @@ impl Differences {
         };
         lines.extend(models(original, plan));
         let recorded = format!("{} ({})", record.device, record.device_name);
-        let device = plan.device.to_string();
-        lines.push(Line { what: "device".to_owned(), recorded, now: device, standing: Standing::Free });
+        let mut now = plan.device.to_string();
+        if plan.device == Device::Auto {
+            now.push_str(": what is here");
+        }
+        lines.push(Line { what: "device".to_owned(), recorded, now, standing: Standing::Free });
         Self { behind: behind(original, plan), lines, inputs, notes }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use specmill_kernels::Device;
 
 use crate::cli::RerunArgs;
 use crate::config::RunFile;
@@ -99,7 +100,8 @@ impl Original {
             return Err(refuse("its run left nothing that could be made again"));
         }
         let overrides = Overrides {
-            device: args.device.clone(),
+            // A card that the record had asked for need not be here, and changes no byte.
+            device: Some(args.device.clone().unwrap_or_else(|| Device::Auto.to_string())),
             threads: args.threads,
             folder: Some(args.out.clone()),
             stages,

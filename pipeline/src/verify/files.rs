@@ -11,7 +11,8 @@ use super::report::{Damage, Degree, FileDifference, Stray, Which};
 use super::table::{self, Left, changes};
 use crate::digest::sha256_file;
 use crate::error::{Error, Result};
-use crate::ledger::FileRecord;
+use crate::ledger::{FileRecord, Ledger};
+use crate::stage::Stage;
 
 /// Folders that hold nothing but results.
 const RESULTS: [&str; 8] =
@@ -20,7 +21,8 @@ pub(super) const INVENTORY: &str = "inventory.parquet";
 pub(super) const LEDGER: &str = "ledger.parquet";
 pub(super) const SURVEY: &str = "catalog-inventory.json";
 pub(super) const KEYS: &str = "catalog-keys.json";
-/// Files of a run folder that no account names; two folders are compared in those that both have.
+/// Files of a run folder that no account names; two folders are compared in those that both have, and it is said where
+/// one lacks them.
 const UNACCOUNTED: [&str; 4] = [INVENTORY, LEDGER, SURVEY, KEYS];
 
 /// What was found of the files.
@@ -30,6 +32,7 @@ pub(super) struct Files {
     pub(super) different: Vec<FileDifference>,
     pub(super) damaged: Vec<Damage>,
     pub(super) stray: Vec<Stray>,
+    pub(super) notes: Vec<String>,
 }
 
 /// What became of one path.
@@ -62,17 +65,7 @@ pub(super) fn compare(a: &Path, b: &Path, outputs: &BTreeMap<String, Output>, ma
         }
     }
     for name in UNACCOUNTED {
-        if !(a.join(name).exists() && b.join(name).exists()) {
-            continue;
-        }
-        let digest = |folder: &Path| {
-            sha256_file(&folder.join(name)).map_err(Error::io("cannot read a file of a run folder"))
-        };
-        if digest(a)? == digest(b)? {
-            files.equal += 1;
-        } else {
-            files.different.push(compare_files(a, b, name, max_ulp));
-        }
+        compare_unaccounted(a, b, name, max_ulp, &mut files)?;
     }
     for (side, folder) in [(Which::A, a), (Which::B, b)] {
         let known: BTreeSet<&str> = outputs
@@ -86,6 +79,40 @@ pub(super) fn compare(a: &Path, b: &Path, outputs: &BTreeMap<String, Output>, ma
         files.stray.extend(stray(side, folder, &known)?);
     }
     Ok(files)
+}
+
+/// One of the files that no account names.
+fn compare_unaccounted(
+    a: &Path,
+    b: &Path,
+    name: &'static str,
+    max_ulp: u64,
+    files: &mut Files,
+) -> Result<()> {
+    let (side, folder) = match (a.join(name).exists(), b.join(name).exists()) {
+        (false, false) => return Ok(()),
+        (true, true) => {
+            let digest = |folder: &Path| {
+                sha256_file(&folder.join(name)).map_err(Error::io("cannot read a file of a run folder"))
+            };
+            if digest(a)? == digest(b)? {
+                files.equal += 1;
+            } else {
+                files.different.push(compare_files(a, b, name, max_ulp));
+            }
+            return Ok(());
+        }
+        (true, false) => (Which::B, b),
+        (false, true) => (Which::A, a),
+    };
+    // Spectra are never extracted without an inventory.
+    if name == INVENTORY && !Ledger::of_run(folder).units(Stage::Extract)?.is_empty() {
+        let problem = "it is not there, but accounts of extract are".to_owned();
+        files.damaged.push(Damage { side, path: name.to_owned(), problem });
+    } else {
+        files.notes.push(format!("{name} is not in {side:?}, and not compared"));
+    }
+    Ok(())
 }
 
 fn compare_output(a: &Path, b: &Path, path: &str, output: &Output, max_ulp: u64) -> (Vec<Damage>, Outcome) {

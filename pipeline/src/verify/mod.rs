@@ -37,6 +37,14 @@ pub(crate) fn run(args: &VerifyRunsArgs) -> Result<Exit> {
     check_folder("A", &args.a)?;
     check_folder("B", &args.b)?;
     let report = compare(&args.a, &args.b, args.max_ulp)?;
+    if report.is_of_nothing() {
+        let problem = format!(
+            "{} and {} have no account and no file to compare: no run has left anything there",
+            args.a.display(),
+            args.b.display()
+        );
+        return Err(Error::Argument { argument: "A and B", problem });
+    }
     if let Some(path) = &args.report {
         let text = serde_json::to_string_pretty(&report)
             .map_err(|source| Error::Record { path: path.clone(), source: Box::new(source) })?;
@@ -72,6 +80,7 @@ pub(crate) fn compare(a: &Path, b: &Path, max_ulp: u64) -> Result<Report> {
         .collect();
     let settings: Vec<SettingDifference> = records_a.differences(&records_b, &hashed_otherwise);
     let columns = summary::columns(&files.different);
+    notes.extend(files.notes);
     let mut report = Report {
         verdict: Verdict::Identical,
         causes: Vec::new(),
@@ -96,6 +105,15 @@ pub(crate) fn compare(a: &Path, b: &Path, max_ulp: u64) -> Result<Report> {
 }
 
 impl Report {
+    /// Whether there was nothing to compare.
+    fn is_of_nothing(&self) -> bool {
+        let accounts = [self.only_a.len(), self.only_b.len(), self.accounts.len()];
+        let files = [self.files.len(), self.damaged.len(), self.stray.len()];
+        self.accounts_equal == 0
+            && self.files_equal == 0
+            && accounts.into_iter().chain(files).all(|count| count == 0)
+    }
+
     /// The exit code it deserves.
     pub(crate) fn exit(&self) -> Exit {
         match self.verdict {

@@ -34,7 +34,7 @@ impl Verdict {
 pub(crate) enum Cause {
     /// Units that one of them has no account of.
     Units,
-    /// Files that are not, or no longer, what their accounts say.
+    /// Files that are not, or no longer, what their accounts say, and an inventory that is gone.
     Damaged,
     /// Stage hashes differ with settings, catalogues or models.
     Settings,

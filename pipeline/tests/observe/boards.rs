@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 use specmill::error::ErrorClass;
@@ -9,7 +10,7 @@ use specmill::observe::METRIC_FAMILIES;
 use specmill::stage::Stage;
 
 use super::exposition::Exposition;
-use super::query::check;
+use super::query::{check, check_counts_once};
 use crate::database::TestDatabase;
 use crate::run_folder::{Release, RunFolder};
 
@@ -48,6 +49,7 @@ fn every_query_of_the_dashboard_names_metrics_that_exist() {
         for target in targets {
             let query = target["expr"].as_str().unwrap();
             shown.extend(check(query));
+            check_counts_once(query);
             for variable in ["namespace=~\"$namespace\"", "run=~\"$run\""] {
                 assert!(query.contains(variable), "{query} leaves out {variable}");
             }
@@ -112,6 +114,7 @@ fn every_alert_names_metrics_that_exist_and_what_to_do() {
         let name = rule["alert"].as_str().unwrap();
         assert!(names.insert(name.to_owned()), "{name} comes twice");
         check(rule["expr"].as_str().unwrap());
+        check_counts_once(rule["expr"].as_str().unwrap());
         let severity = rule["labels"]["severity"].as_str().unwrap();
         assert!(["info", "warning", "critical"].contains(&severity), "{name}");
         for annotation in ["summary", "description", "action"] {
@@ -128,6 +131,31 @@ fn every_alert_names_metrics_that_exist_and_what_to_do() {
         }
     }
     assert_eq!(yaml("podmonitor.yaml")["spec"]["podMetricsEndpoints"][0]["port"], "metrics");
+}
+
+#[test]
+fn what_an_alert_tells_to_do_can_be_done() {
+    let rules = yaml("alerts.yaml");
+    let mut called = 0;
+    for rule in list(&rules["spec"]["groups"]).iter().flat_map(|group| list(&group["rules"])) {
+        let action = rule["annotations"]["action"].as_str().unwrap();
+        let commands = action.split('`').skip(1).step_by(2).filter_map(|text| text.strip_prefix("specmill "));
+        for command in commands {
+            let words = command.split(' ').take_while(|word| *word != "RUN.toml");
+            let mut program = Command::new(env!("CARGO_BIN_EXE_specmill"));
+            let help = program.args(words).arg("--help").output().unwrap();
+            assert!(help.status.success(), "specmill {command}: {}", String::from_utf8_lossy(&help.stderr));
+            called += 1;
+        }
+        // `submit` has neither stages, nor anything to do for a run that is complete.
+        assert!(!action.contains("with the stage"), "{action}");
+        let complete =
+            ["SpecmillRunPartial", "SpecmillResultsOld"].contains(&rule["alert"].as_str().unwrap());
+        let place = |command: &str| action.find(command);
+        let (cancel, submit) = (place("`specmill job cancel "), place("`specmill job submit "));
+        assert!(!complete || (cancel.is_some() && cancel < submit), "{action}");
+    }
+    assert!(called >= 6, "{called}");
 }
 
 #[test]

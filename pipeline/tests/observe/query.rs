@@ -30,6 +30,7 @@ const FUNCTIONS: [&str; 13] = [
     "on",
     "label_values",
 ];
+const AGGREGATIONS: [&str; 4] = ["sum", "max", "min", "avg"];
 const OPERATORS: [&str; 4] = ["and", "or", "unless", "offset"];
 
 fn tokens(query: &str) -> Vec<Token> {
@@ -147,6 +148,52 @@ pub(super) fn check(query: &str) -> BTreeSet<String> {
     named
 }
 
+/// Fails where a query counts a process twice that is scraped and pushes: whatever is summed must first be the one series
+/// of each run and label, and the gateway's namespace must divide nothing.
+pub(super) fn check_counts_once(query: &str) {
+    let tokens = tokens(query);
+    // Brackets that are open, each with the aggregation whose they are, and the grouping just closed.
+    let mut open: Vec<Option<(&str, Vec<&str>)>> = Vec::new();
+    let mut grouped: Option<(&str, Vec<&str>)> = None;
+    for (at, token) in tokens.iter().enumerate() {
+        match token {
+            Token::Mark('(') => {
+                let word = before(&tokens, at).unwrap_or_default();
+                let by = matches!(word, "by" | "on");
+                let named = before(&tokens, if by { at - 1 } else { at }).unwrap_or_default();
+                let is_aggregation = by || AGGREGATIONS.contains(&word);
+                open.push(grouped.take().or_else(|| is_aggregation.then(|| (named, Vec::new()))));
+            }
+            Token::Mark(')') => {
+                let closed = open.pop().unwrap_or_else(|| panic!("`)` too many: {query}"));
+                let has_body = tokens.get(at + 1) == Some(&Token::Mark('('));
+                grouped = closed.filter(|(named, _)| has_body && AGGREGATIONS.contains(named));
+            }
+            Token::Word(name) if name.starts_with("specmill_") => {
+                let mut around = open.iter().rev().flatten();
+                let (inmost, labels) =
+                    around.next().unwrap_or_else(|| panic!("{name} is taken as it stands: {query}"));
+                assert!(["max", "min"].contains(inmost), "{name} is in {inmost}: {query}");
+                if around.next().is_some() {
+                    for label in ["run"].iter().chain(family(name, query).labels()) {
+                        assert!(labels.contains(label), "{name} loses {label} before its sum: {query}");
+                    }
+                }
+            }
+            Token::Word(label) => {
+                if let (Some(Some((_, labels))), Some(Token::Mark('(' | ','))) =
+                    (open.last_mut(), at.checked_sub(1).map(|at| &tokens[at]))
+                    && matches!(tokens.get(at + 1), Some(Token::Mark(')' | ',')))
+                {
+                    assert_ne!(label, "namespace", "{query}");
+                    labels.push(label);
+                }
+            }
+            Token::Text(_) | Token::Mark(_) => {}
+        }
+    }
+}
+
 fn before(tokens: &[Token], at: usize) -> Option<&str> {
     match tokens.get(at.checked_sub(1)?) {
         Some(Token::Word(word)) => Some(word),
@@ -170,5 +217,27 @@ fn queries_that_name_what_is_not_there_are_refused() {
         good.replace("=~", "~"),
     ] {
         assert!(std::panic::catch_unwind(|| check(&bad)).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn queries_that_count_a_process_twice_are_refused() {
+    let good = "sum by (stage) (max by (run, stage) (rate(specmill_rows_total{namespace=~\"$namespace\"}[5m]))) > 0.5";
+    check_counts_once(good);
+    check_counts_once(
+        "max by (stage) (specmill_stage_seconds) and on (stage) (min by (stage) (specmill_stage_running))",
+    );
+    for bad in [
+        good.replace("max by (run, stage) ", ""),
+        good.replace("run, ", ""),
+        good.replace("run, stage", "run"),
+        good.replace("max by", "avg by"),
+        good.replace("run, stage", "namespace, run, stage"),
+        good.replace("sum by (stage)", "sum by (namespace, stage)"),
+        "specmill_run_info".to_owned(),
+        "max by (run) (specmill_run_info) and on (namespace, run) (max by (run) (specmill_run_info))"
+            .to_owned(),
+    ] {
+        assert!(std::panic::catch_unwind(|| check_counts_once(&bad)).is_err(), "{bad}");
     }
 }

@@ -422,3 +422,56 @@ fn a_folder_that_no_run_left_is_refused() {
         );
     }
 }
+
+#[test]
+fn folders_without_anything_to_compare_are_refused() {
+    let copy = |name: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (RUN.path().join(name), folder.path().join(name));
+        fs_err::create_dir(folder.path().join("runs")).unwrap();
+        if from.is_file() {
+            fs_err::copy(from, to).unwrap();
+        }
+        folder
+    };
+    let (empty, other, with_inventory) = (copy("runs"), copy("runs"), copy("inventory.parquet"));
+    for (a, b) in [(&empty, &other), (&empty, &with_inventory), (&with_inventory, &empty)] {
+        let outcome = call(&["verify", text(a.path()), text(b.path())]);
+        assert_eq!(outcome.code, 2, "{}", outcome.stdout);
+        assert!(outcome.stderr.contains("have no account and no file to compare"), "{}", outcome.stderr);
+        assert_eq!(outcome.stdout, "");
+    }
+    let again = copy("inventory.parquet");
+    let (outcome, report) = verify(with_inventory.path(), again.path(), &[]);
+    assert_eq!((outcome.code, report["files_equal"].as_u64()), (0, Some(1)), "{}", outcome.stdout);
+}
+
+#[test]
+fn a_list_that_one_of_them_lacks_is_said_and_an_inventory_is_missed() {
+    let copy = Copied::of(&RUN.path());
+    for name in ["catalog-keys.json", "catalog-inventory.json", "ledger.parquet"] {
+        fs_err::write(copy.path().join(name), "{}").unwrap();
+    }
+    let (outcome, report) = verify(&RUN.path(), copy.path(), &[]);
+    assert_eq!((outcome.code, verdict(&report).0.as_str()), (0, "identical"), "{}", outcome.stdout);
+    let notes = |side: &str| -> Vec<String> {
+        let names = ["ledger.parquet", "catalog-inventory.json", "catalog-keys.json"];
+        names.iter().map(|name| format!("{name} is not in {side}, and not compared")).collect()
+    };
+    assert_eq!(report["notes"], serde_json::json!(notes("A")));
+    let (_, report) = verify(copy.path(), &RUN.path(), &[]);
+    assert_eq!(report["notes"], serde_json::json!(notes("B")));
+
+    let copy = Copied::of(&RUN.path());
+    fs_err::remove_file(copy.path().join("inventory.parquet")).unwrap();
+    for (a, b, side) in [(RUN.path().as_path(), copy.path(), "B"), (copy.path(), &RUN.path(), "A")] {
+        let (outcome, report) = verify(a, b, &[]);
+        assert_eq!(outcome.code, 3, "{}", outcome.stdout);
+        assert_eq!(verdict(&report), ("different".to_owned(), vec!["damaged".to_owned()]));
+        let damaged = &report["damaged"][0];
+        assert_eq!(
+            (damaged["side"].as_str(), damaged["path"].as_str()),
+            (Some(side), Some("inventory.parquet"))
+        );
+    }
+}

@@ -214,6 +214,33 @@ fn catalogues_are_found_where_they_were_or_where_they_are_now() {
 }
 
 #[test]
+fn a_record_of_the_inventory_alone_compares_catalogues_too() {
+    let home = TempDir::new().unwrap();
+    let sim = home.path().join("sim");
+    let simulated = call(&["simulate", "--out", text(&sim), "--targets", "50", "--catalogs", "zall-pix"]);
+    assert_eq!(simulated.code, 0, "{}", simulated.stderr);
+    let mut run = RunFolder::over(&sim);
+    let files = "spectro/redux/iron/zcatalog/v1/zall-pix-*.fits";
+    run.set("catalog", &format!("[{{ name = \"zall-pix\", files = [{files:?}] }}]"));
+    assert_eq!(run.call(&["run", "--stage", "inventory"]).code, 0);
+    let record = newest_record(&run.path());
+    let check = call(&words(&record, &home.path().join("again"), &["--check"]));
+    assert_eq!(check.code, 0, "{}{}", check.stdout, check.stderr);
+    let catalog = files_below(&sim.join("spectro/redux/iron/zcatalog/v1")).pop().unwrap();
+    let mut bytes = fs_err::read(&catalog).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs_err::write(&catalog, bytes).unwrap();
+    let check = call(&words(&record, &home.path().join("again"), &["--check"]));
+    assert_eq!(check.code, 3, "{}{}", check.stdout, check.stderr);
+    let name = catalog.file_name().unwrap().to_str().unwrap();
+    assert!(
+        check.stdout.contains(&format!("changed inputs: 1\n  {name} of catalogue of ")),
+        "{}",
+        check.stdout
+    );
+}
+
+#[test]
 fn shards_and_single_stages_are_run_again_as_the_run_they_were_part_of() {
     let run = RunFolder::over(RELEASE.root());
     assert_eq!(run.call(&["run", "--stage", "inventory"]).code, 0);
@@ -230,6 +257,64 @@ fn shards_and_single_stages_are_run_again_as_the_run_they_were_part_of() {
     assert_eq!(rerun.code, 0, "{}{}", rerun.stdout, rerun.stderr);
     assert!(rerun.stdout.ends_with("identical: the same accounts and the same bytes\n"), "{}", rerun.stdout);
     assert_eq!(Ledger::of_run(&out).units(Stage::Extract).unwrap(), run.units());
+}
+
+#[test]
+fn a_card_that_the_record_asked_for_is_not_demanded() {
+    let copy = Copied::of(&RUN.path());
+    let record = newest_record(copy.path());
+    // More cards than any machine has.
+    edit(&record, |record| {
+        record["device"] = json!("cuda:99");
+        record["device_name"] = json!("a card");
+        record["run_file"]["resources"]["device"] = json!("cuda:99");
+    });
+    let folder = TempDir::new().unwrap();
+    let rerun = call(&words(&record, &folder.path().join("again"), &[]));
+    assert_eq!(rerun.code, 0, "{}{}", rerun.stdout, rerun.stderr);
+    let of_device = line(&rerun.stdout, "device");
+    assert!(of_device.contains("cuda:99 (a card)  auto: what is here"), "{of_device}");
+    assert!(of_device.ends_with("changes no byte"), "{of_device}");
+    assert!(rerun.stdout.ends_with("identical: the same accounts and the same bytes\n"), "{}", rerun.stdout);
+    let asked = call(&words(&record, &folder.path().join("other"), &["--check", "--device", "cpu"]));
+    assert!(line(&asked.stdout, "device").contains("(a card)  cpu"), "{}", asked.stdout);
+}
+
+#[test]
+fn broken_files_of_one_name_are_two_inputs() {
+    let release = RELEASE.copy();
+    let input = &RUN.account(&RUN.units()[0]).inputs[0].path;
+    let coadd = release.root().join(input);
+    // A file that says it is of another pixel than its folder is no unit's.
+    let misplaced = ["0", "1"].map(|pixel| {
+        let path = coadd.parent().unwrap().with_file_name(pixel).join(coadd.file_name().unwrap());
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::copy(&coadd, &path).unwrap();
+        path
+    });
+    let run = RunFolder::over(release.root());
+    run.run(3);
+
+    let n_files = RUN.accounts().iter().map(|account| account.inputs.len()).sum::<usize>() + 2;
+    let folder = TempDir::new().unwrap();
+    let (record, out) = (newest_record(&run.path()), folder.path().join("again"));
+    let elsewhere = release.copy();
+    let more = ["--check", "--input", text(elsewhere.root())];
+    let check = call(&words(&record, &out, &more));
+    assert_eq!(check.code, 0, "{}{}", check.stdout, check.stderr);
+    assert!(line(&check.stdout, "inputs").contains(&format!("{n_files} unchanged")), "{}", check.stdout);
+    let mut bytes = fs_err::read(&coadd).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    for path in misplaced {
+        let path = path.strip_prefix(release.root()).unwrap();
+        let genuine = fs_err::read(elsewhere.root().join(path)).unwrap();
+        fs_err::write(elsewhere.root().join(path), &bytes).unwrap();
+        let check = call(&words(&record, &out, &more));
+        assert_eq!(check.code, 3, "{}", check.stdout);
+        let named = format!("changed inputs: 1\n  {}\n", path.display());
+        assert!(check.stdout.contains(&named), "{}", check.stdout);
+        fs_err::write(elsewhere.root().join(path), genuine).unwrap();
+    }
 }
 
 #[test]
@@ -264,9 +349,17 @@ fn the_original_and_folders_in_use_are_left_alone() {
     let before = files_below(copy.path());
     let used = TempDir::new().unwrap();
     fs_err::write(used.path().join("thesis.tex"), "mine").unwrap();
+    let links = TempDir::new().unwrap();
+    let link = links.path().join("link");
+    std::os::unix::fs::symlink(copy.path(), &link).unwrap();
+    let back = |from: &str| links.path().join(from).join("../..").join(copy.path().file_name().unwrap());
     for (out, says) in [
         (copy.path().to_owned(), "lies in the original's folder"),
         (copy.path().join("new/er"), "lies in the original's folder"),
+        (link.clone(), "lies in the original's folder"),
+        (link.join("new/er"), "lies in the original's folder"),
+        (back("absent"), "leads through `..` out of a folder that is not there"),
+        (links.path().join("absent/../link"), "leads through `..` out of a folder that is not there"),
         (used.path().to_owned(), "is not empty, and no rerun of"),
     ] {
         let refused = call(&words(&record, &out, &[]));
@@ -279,6 +372,9 @@ fn the_original_and_folders_in_use_are_left_alone() {
     }
     assert_eq!(files_below(copy.path()), before);
     assert_eq!(files_below(used.path()).len(), 1);
+    // Up again from a folder that is there is a way like any other.
+    let there = call(&words(&record, &used.path().join("../another"), &["--check"]));
+    assert_eq!(there.code, 0, "{}{}", there.stdout, there.stderr);
 }
 
 #[test]
