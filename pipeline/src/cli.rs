@@ -454,7 +454,7 @@ pub enum JobCommand {
     #[command(after_help = "EXAMPLES:
   specmill job logs jobs/runs/cluster.toml --stage extract --shard 3")]
     Logs(LogsArgs),
-    /// Delete its Jobs and their pods; what they have written stays.
+    /// Delete its Jobs, their pods, and what was applied for them; what they have written stays.
     Cancel(ClusterArgs),
 }
 
