@@ -151,6 +151,21 @@ pub(crate) enum Part {
     Notes,
 }
 
+impl Part {
+    /// The ledger's word for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Reason => "reason",
+            Self::StageHash => "stage_hash",
+            Self::Rows => "rows",
+            Self::Inputs => "inputs",
+            Self::Outputs => "outputs",
+            Self::Notes => "notes",
+        }
+    }
+}
+
 /// A value on both sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Change {

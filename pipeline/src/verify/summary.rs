@@ -103,7 +103,7 @@ impl Report {
                     let value = |value: &Option<String>| {
                         value.as_deref().unwrap_or("nothing").chars().take(HASH).collect::<String>()
                     };
-                    format!("{part:?} {} -> {}", value(&change.a), value(&change.b))
+                    format!("{} {} -> {}", part.name(), value(&change.a), value(&change.b))
                 })
                 .collect();
             format!("{} {}: {}", account.stage, account.unit, changes.join("; "))
