@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use crate::error::check_len;
-use crate::lanes::{LANES, sum_f64};
+use crate::lanes::{LANES, Lanes};
+use crate::simd::{is_good, keep_f64_if, keep_if};
 use crate::{Grid, KernelError};
 
 /// A rest-frame wavelength interval.
@@ -61,6 +62,7 @@ pub(crate) struct Frame<'a> {
 
 impl Frame<'_> {
     /// The band on the pixels.
+    #[inline(always)]
     pub(crate) fn span(&self, band: Band) -> Span {
         let (lo, hi) = (self.edge_coordinate(band.lo_aa), self.edge_coordinate(band.hi_aa));
         let (first, end) = (clamp_to_pixel(lo, self.grid), clamp_to_pixel(hi.ceil(), self.grid));
@@ -68,6 +70,7 @@ impl Frame<'_> {
     }
 
     /// Position of a rest-frame wavelength in edge coordinates.
+    #[inline(always)]
     pub(crate) fn edge_coordinate(&self, wave_aa: f64) -> f64 {
         (wave_aa * (1.0 + self.z) - self.grid.first_aa) / self.grid.step_aa + 0.5
     }
@@ -85,20 +88,31 @@ impl Span {
     }
 
     /// The fraction of pixel p inside the band, 0 to 1.
+    #[inline(always)]
     pub(crate) fn fraction(&self, p: usize) -> f64 {
-        let left = p as f64;
-        let overlap = self.hi.min(left + 1.0) - self.lo.max(left);
+        let overlap = self.overlap(p as f64);
         if overlap > 0.0 { overlap } else { 0.0 }
+    }
+
+    /// How much of the pixel from `left` to `left + 1` lies inside the band; not above 0 where none does.
+    #[inline(always)]
+    fn overlap(&self, left: f64) -> f64 {
+        // Comparisons, because `min` and `max` take further instructions to see to NaN.
+        let right = left + 1.0;
+        let end = if self.hi < right { self.hi } else { right };
+        let start = if self.lo > left { self.lo } else { left };
+        end - start
+    }
+
+    /// Pixels touched, in whole blocks of 32.
+    #[inline(always)]
+    pub(crate) fn n_blocks(&self) -> usize {
+        self.end.saturating_sub(self.first).div_ceil(LANES)
     }
 
     /// The pixels that both spans touch.
     pub(crate) fn shared(&self, other: &Self) -> Range<usize> {
         self.first.max(other.first)..self.end.min(other.end)
-    }
-
-    /// The pixels from `first` to before `end`, whole.
-    pub(crate) fn of_pixels(first: usize, end: usize) -> Self {
-        Self { lo: first as f64, hi: end as f64, first, end }
     }
 }
 
@@ -150,34 +164,40 @@ pub(crate) fn span_sums<const K: usize>(
     span: &Span,
     terms: impl Fn(Pixel) -> [f64; K],
 ) -> [f64; K] {
-    span_sums_with(row, span, [], |pixel, []| terms(pixel))
+    span_sums_with(row, span, &[], |pixel, _| terms(pixel))
 }
 
-/// As [`span_sums`], with further numbers per pixel of the span.
+/// As [`span_sums`], with a further number per pixel of the span.
 ///
 /// Works in blocks of 32 pixels, those beyond the span as if missing, so that every loop has a
 /// fixed length; `terms` should select rather than branch, and must give 0 for a missing pixel.
 #[inline(always)]
-pub(crate) fn span_sums_with<const K: usize, const A: usize>(
+pub(crate) fn span_sums_with<const K: usize>(
     row: &Row,
     span: &Span,
-    more_ap: [&[f64]; A],
-    terms: impl Fn(Pixel, [f64; A]) -> [f64; K],
+    more_p: &[f64],
+    terms: impl Fn(Pixel, f64) -> [f64; K],
 ) -> [f64; K] {
-    let mut lanes = [[0.0; LANES]; K];
-    for start in (span.first..span.end).step_by(LANES) {
-        let (flux_l, ivar_l) = (block(row.flux_p, start), block(row.ivar_p, start));
-        let more_al = more_ap.map(|more_p| block(more_p, start - span.first));
-        let left = start as f64;
+    let mut lanes = [Lanes([0.0; LANES]); K];
+    let reach = row.flux_p.len().min(span.first + span.n_blocks() * LANES);
+    let flux = Blocks::of(&row.flux_p[span.first..reach]);
+    let ivar = Blocks::of(&row.ivar_p[span.first..reach]);
+    let more = Blocks::of(more_p);
+    for b in 0..span.n_blocks() {
+        let (flux_l, ivar_l, more_l) = (flux.block(b), ivar.block(b), more.block(b));
+        let left = (span.first + b * LANES) as f64;
         for l in 0..LANES {
-            let pixel = Pixel::new(span, left + LANE_NUMBERS[l], flux_l[l], ivar_l[l]);
-            let more_a = std::array::from_fn(|a| more_al[a][l]);
-            for (sums, term) in lanes.iter_mut().zip(terms(pixel, more_a)) {
-                sums[l] += term;
+            let pixel = Pixel::new(span, left + LANE_NUMBERS.0[l], flux_l[l], ivar_l[l]);
+            for (sums, term) in lanes.iter_mut().zip(terms(pixel, more_l[l])) {
+                sums.0[l] += term;
             }
         }
     }
-    lanes.map(|sums| sum_f64(&sums))
+    let mut sums = [0.0; K];
+    for (sum, lanes) in sums.iter_mut().zip(lanes) {
+        *sum = lanes.sum();
+    }
+    sums
 }
 
 /// Σ term · variance over the good ones of a few pixels, in order.
@@ -186,54 +206,61 @@ pub(crate) fn shared_sum(row: &Row, pixels: Range<usize>, term: impl Fn(usize) -
 }
 
 /// 0.0, 1.0, … 31.0.
-const LANE_NUMBERS: [f64; LANES] = {
+static LANE_NUMBERS: Lanes<f64> = {
     let mut numbers = [0.0; LANES];
     let mut l = 1;
     while l < LANES {
         numbers[l] = numbers[l - 1] + 1.0;
         l += 1;
     }
-    numbers
+    Lanes(numbers)
 };
 
-/// The 32 numbers from `start` on, zeros after the last.
-#[inline(always)]
-fn block<T: Copy + Default>(values: &[T], start: usize) -> [T; LANES] {
-    let rest = &values[start..];
-    if let Some(whole) = rest.first_chunk() {
-        return *whole;
+/// Numbers in blocks of 32, zeros after the last; whole blocks are read where they lie.
+pub(crate) struct Blocks<'a, T> {
+    whole: &'a [[T; LANES]],
+    tail: Lanes<T>,
+}
+
+impl<'a, T: Copy + Default> Blocks<'a, T> {
+    /// All of `values`.
+    #[inline(always)]
+    pub(crate) fn of(values: &'a [T]) -> Self {
+        let (whole, rest) = values.as_chunks();
+        let mut tail = Lanes([T::default(); LANES]);
+        if !rest.is_empty() {
+            tail.0[..rest.len()].copy_from_slice(rest);
+        }
+        Self { whole, tail }
     }
-    let mut block = [T::default(); LANES];
-    block[..rest.len()].copy_from_slice(rest);
-    block
+
+    /// Block b; zeros after the last.
+    #[inline(always)]
+    pub(crate) fn block(&self, b: usize) -> &[T; LANES] {
+        self.whole.get(b).unwrap_or(&self.tail.0)
+    }
 }
 
 impl Pixel {
     /// The pixel from `left` to `left + 1`; beyond the span it is as a missing one.
     #[inline(always)]
     fn new(span: &Span, left: f64, flux: f32, ivar: f32) -> Self {
-        let overlap = span.hi.min(left + 1.0) - span.lo.max(left);
+        let overlap = span.overlap(left);
         let touched = overlap > 0.0;
-        let good = touched && is_good(flux, ivar);
-        let ivar = if good { f64::from(ivar) } else { 1.0 };
+        let good = touched & is_good(flux, ivar);
         Self {
             x: left + 0.5,
-            part: if good { overlap } else { 0.0 },
-            flux: if good { f64::from(flux) } else { 0.0 },
-            ivar: if good { ivar } else { 0.0 },
-            variance: if good { 1.0 / ivar } else { 0.0 },
-            missing: if touched && !good { 1.0 } else { 0.0 },
+            part: keep_f64_if(good, overlap),
+            flux: f64::from(keep_if(good, flux)),
+            ivar: f64::from(keep_if(good, ivar)),
+            variance: keep_f64_if(good, 1.0 / f64::from(ivar)),
+            missing: keep_f64_if(touched & !good, 1.0),
         }
     }
 }
 
-/// Whether a pixel counts; a number that is not finite never does.
-#[inline(always)]
-pub(crate) fn is_good(flux: f32, ivar: f32) -> bool {
-    ivar > 0.0 && ivar < f32::INFINITY && flux.abs() < f32::INFINITY
-}
-
 /// The integer part of a coordinate, clamped to 0..=n.
+#[inline(always)]
 pub(crate) fn clamp_to_pixel(x: f64, grid: &Grid) -> usize {
     if x >= grid.n_pixels as f64 {
         grid.n_pixels
@@ -309,4 +336,53 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     }
     let lower = below.iter().copied().max_by(f64::total_cmp).unwrap_or(upper);
     0.5 * (lower + upper)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same sums pixel by pixel.
+    fn plain_sums(row: &Row, span: &Span, more_p: &[f64]) -> [f64; 3] {
+        let mut lanes = [[0.0; LANES]; 3];
+        for (i, p) in (span.first..span.end).enumerate() {
+            let Some((flux, ivar)) = row.good(p).filter(|_| span.fraction(p) > 0.0) else { continue };
+            let part = span.fraction(p);
+            lanes[0][i % LANES] += part * flux * more_p[i];
+            lanes[1][i % LANES] += part * part * (1.0 / ivar);
+            lanes[2][i % LANES] += (p as f64 + 0.5) * ivar;
+        }
+        lanes.map(|sums| Lanes(sums).sum())
+    }
+
+    #[test]
+    fn blocks_give_the_sums_of_single_pixels() {
+        let n = 150;
+        let number = |p: usize, factor: f32| libm::sinf(factor * p as f32);
+        let flux: Vec<f32> = (0..n).map(|p| 1e3 * number(p, 1.3) + 0.7).collect();
+        let ivar: Vec<f32> = (0..n).map(|p| number(p, 2.1).abs() + 0.1).collect();
+        let more_p: Vec<f64> = (0..n).map(|p| f64::from(number(p, 0.77)) + 2.0).collect();
+        let awkward = [0.0, -0.0, -1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MIN_POSITIVE / 8.0];
+        for every in [1, 2, 7, 40, n + 1] {
+            let (mut flux_p, mut ivar_p) = (flux.clone(), ivar.clone());
+            for (i, p) in (0..n).step_by(every).enumerate().skip(usize::from(every > n)) {
+                let odd = awkward[i % awkward.len()];
+                if i % 2 == 0 { flux_p[p] = odd } else { ivar_p[p] = odd }
+            }
+            let row = Row { flux_p: &flux_p, ivar_p: &ivar_p };
+            for first in [0, 1, 31, 86, 117, 118, 149] {
+                for width in [0.25, 1.0, 30.5, 31.0, 32.0, 32.75, 64.0, 149.5] {
+                    let (lo, hi) = (first as f64 + 0.25, (first as f64 + 0.25 + width).min(n as f64));
+                    let grid = Grid { n_pixels: n, ..Grid::DESI };
+                    let span = Span { lo, hi, first, end: clamp_to_pixel(hi.ceil(), &grid) };
+                    let more_p = &more_p[..span.end - span.first];
+                    let sums = span_sums_with(&row, &span, more_p, |p, more| {
+                        [p.part * p.flux * more, p.part * p.part * p.variance, p.x * p.ivar]
+                    });
+                    let plain = plain_sums(&row, &span, more_p);
+                    assert_eq!(sums.map(f64::to_bits), plain.map(f64::to_bits), "{first} {width} {every}");
+                }
+            }
+        }
+    }
 }

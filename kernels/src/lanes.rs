@@ -7,6 +7,19 @@
 /// Number of partial sums.
 pub const LANES: usize = crate::constants::LANES as usize;
 
+/// A number per lane, where vectors of any width lie aligned.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct Lanes<T>(pub(crate) [T; LANES]);
+
+impl Lanes<f64> {
+    /// The lanes' sum by the halving tree.
+    #[inline(always)]
+    pub(crate) fn sum(self) -> f64 {
+        halve(self.0, &|a, b| a + b)
+    }
+}
+
 /// Sum of `values` in lane order.
 #[inline(always)]
 pub fn sum_f32(values: &[f32]) -> f32 {
@@ -16,7 +29,17 @@ pub fn sum_f32(values: &[f32]) -> f32 {
 /// Sum of `values` in lane order.
 #[inline(always)]
 pub fn sum_f64(values: &[f64]) -> f64 {
-    fold_f64(values.len(), |i, sum| sum + values[i])
+    let (blocks, rest) = values.as_chunks::<LANES>();
+    let mut lanes = Lanes([0.0; LANES]);
+    for block in blocks {
+        for (lane, value) in lanes.0.iter_mut().zip(block) {
+            *lane += value;
+        }
+    }
+    for (lane, value) in lanes.0.iter_mut().zip(rest) {
+        *lane += value;
+    }
+    lanes.sum()
 }
 
 /// Folds elements 0..n in lane order: `add(i, sum)` gives lane i mod 32 after element i.
@@ -54,7 +77,7 @@ fn fold_many<T: Copy, const M: usize>(
     add: impl Fn(usize, [T; M]) -> [T; M],
     plus: impl Fn(T, T) -> T,
 ) -> [T; M] {
-    let mut lanes = [[zero; LANES]; M];
+    let mut lanes = [Lanes([zero; LANES]); M];
     let whole = n - n % LANES;
     for start in (0..whole).step_by(LANES) {
         for l in 0..LANES {
@@ -64,23 +87,28 @@ fn fold_many<T: Copy, const M: usize>(
     for i in whole..n {
         step(&mut lanes, i - whole, i, &add);
     }
-    lanes.map(|sums| halve(sums, &plus))
+    // Not by `map`: its closure may stay a function of its own, and then has no vectors.
+    let mut sums = [zero; M];
+    for (sum, lanes) in sums.iter_mut().zip(lanes) {
+        *sum = halve(lanes.0, &plus);
+    }
+    sums
 }
 
 #[inline(always)]
 fn step<T: Copy, const M: usize>(
-    lanes: &mut [[T; LANES]; M],
+    lanes: &mut [Lanes<T>; M],
     l: usize,
     i: usize,
     add: &impl Fn(usize, [T; M]) -> [T; M],
 ) {
-    let mut sums = [lanes[0][0]; M];
+    let mut sums = [lanes[0].0[0]; M];
     for m in 0..M {
-        sums[m] = lanes[m][l];
+        sums[m] = lanes[m].0[l];
     }
     let sums = add(i, sums);
     for m in 0..M {
-        lanes[m][l] = sums[m];
+        lanes[m].0[l] = sums[m];
     }
 }
 

@@ -141,6 +141,12 @@ pub(crate) fn keep_if(keep: bool, value: f32) -> f32 {
     f32::from_bits(value.to_bits() & u32::from(keep).wrapping_neg())
 }
 
+/// As [`keep_if`] in f64.
+#[inline(always)]
+pub(crate) fn keep_f64_if(keep: bool, value: f64) -> f64 {
+    f64::from_bits(value.to_bits() & u64::from(keep).wrapping_neg())
+}
+
 /// Whether a pixel counts: flux and ivar finite, ivar positive.
 #[inline(always)]
 pub(crate) fn is_good(flux: f32, ivar: f32) -> bool {

@@ -1,5 +1,7 @@
 //! CPU body: runs of one arm are vector selects, runs of several a short loop over arms.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::{MaskRule, Run, check_shapes, runs, used_arms};
@@ -17,11 +19,11 @@ struct Pixels<'a> {
     mask_p: &'a [u32],
 }
 
-/// The output pixels of one run.
+/// The output pixels of one run, or of one row: written once, never read.
 struct Combined<'a> {
-    flux_p: &'a mut [f32],
-    ivar_p: &'a mut [f32],
-    mask_p: &'a mut [u32],
+    flux_p: &'a mut [MaybeUninit<f32>],
+    ivar_p: &'a mut [MaybeUninit<f32>],
+    mask_p: &'a mut [MaybeUninit<u32>],
 }
 
 pub(crate) fn combine(
@@ -35,25 +37,30 @@ pub(crate) fn combine(
     let (n_spectra, n_pixels) = (arms.n_spectra, grid.n_pixels);
     let runs = runs(&arms.layout_a, n_pixels)?;
     let n = n_spectra * n_pixels;
-    let mut out: SpectraBatch<Cpu> = SpectraBatch {
-        n_spectra,
-        n_pixels,
-        flux_sp: vec![0.0; n],
-        ivar_sp: vec![0.0; n],
-        mask_sp: vec![0; n],
-    };
+    // Zeros that every row overwrites would cost as much as the row.
+    let (mut flux_sp, mut ivar_sp) = (Box::new_uninit_slice(n), Box::new_uninit_slice(n));
+    let mut mask_sp = Box::new_uninit_slice(n);
     let row_len = n_pixels.max(1);
     dev.pool().install(|| {
-        out.flux_sp
+        flux_sp
             .par_chunks_mut(row_len)
-            .zip(out.ivar_sp.par_chunks_mut(row_len))
-            .zip(out.mask_sp.par_chunks_mut(row_len))
+            .zip(ivar_sp.par_chunks_mut(row_len))
+            .zip(mask_sp.par_chunks_mut(row_len))
             .enumerate()
             .for_each(|(s, ((flux_p, ivar_p), mask_p))| {
                 combine_row(dev.simd(), arms, s, &runs, rule, Combined { flux_p, ivar_p, mask_p });
             });
     });
-    Ok(out)
+    Ok(SpectraBatch {
+        n_spectra,
+        n_pixels,
+        // SAFETY: the runs cover the grid, and each wrote all of its pixels in every row.
+        flux_sp: unsafe { flux_sp.assume_init() }.into_vec(),
+        // SAFETY: as above.
+        ivar_sp: unsafe { ivar_sp.assume_init() }.into_vec(),
+        // SAFETY: as above.
+        mask_sp: unsafe { mask_sp.assume_init() }.into_vec(),
+    })
 }
 
 fn combine_row(
@@ -76,13 +83,19 @@ fn combine_row(
             inputs[a] = Some(pixels(arms, a, s, run));
         }
         match (inputs, run.covered_by.iter().filter(|&&c| c).count()) {
-            ([None, None, None], _) => {}
+            ([None, None, None], _) => leave_missing(part),
             ([Some(arm), None, None] | [None, Some(arm), None] | [None, None, Some(arm)], 1) => {
                 copy_run(simd, rule, arm, part);
             }
             (inputs, _) => add_runs(simd, rule, inputs, part),
         }
     }
+}
+
+fn leave_missing(out: Combined<'_>) {
+    out.flux_p.fill(MaybeUninit::new(0.0));
+    out.ivar_p.fill(MaybeUninit::new(0.0));
+    out.mask_p.fill(MaybeUninit::new(0));
 }
 
 fn pixels<'a>(arms: &'a ArmSpectra<Cpu>, a: usize, s: usize, run: &Run) -> Pixels<'a> {
@@ -136,9 +149,9 @@ fn copy_run_by(arm: Pixels<'_>, out: Combined<'_>, pixel: impl Fn(f32, f32, u32)
     let (out_flux_p, out_ivar_p, out_mask_p) = (out.flux_p, &mut out.ivar_p[..n], &mut out.mask_p[..n]);
     for p in 0..n {
         let (flux, ivar, mask) = pixel(flux_p[p], ivar_p[p], mask_p[p]);
-        out_flux_p[p] = flux;
-        out_ivar_p[p] = ivar;
-        out_mask_p[p] = mask;
+        out_flux_p[p].write(flux);
+        out_ivar_p[p].write(ivar);
+        out_mask_p[p].write(mask);
     }
 }
 
@@ -168,6 +181,14 @@ struct SharedPixel {
     mask_or: u32,
 }
 
+/// A block of one arm's pixels, zeros after the last.
+#[derive(Clone, Copy, Default)]
+struct Block {
+    flux_l: [f32; BLOCK],
+    ivar_l: [f32; BLOCK],
+    mask_l: [u32; BLOCK],
+}
+
 #[inline(always)]
 fn add_runs_by(
     arms: [Option<Pixels<'_>>; 3],
@@ -176,22 +197,43 @@ fn add_runs_by(
 ) {
     let n = out.flux_p.len();
     for start in (0..n).step_by(BLOCK) {
-        let len = BLOCK.min(n - start);
-        let mut pixels = [SharedPixel::default(); BLOCK];
-        for (a, arm) in arms.iter().enumerate() {
-            if let Some(arm) = arm {
-                let block = start..start + len;
-                let inputs = arm.flux_p[block.clone()].iter().zip(&arm.ivar_p[block.clone()]);
-                for (pixel, ((&flux, &ivar), &mask)) in pixels.iter_mut().zip(inputs.zip(&arm.mask_p[block]))
-                {
-                    pixel.admit(a, flux, ivar, mask);
-                }
+        let arms = arms.map(|arm| arm.map_or_else(Block::default, |arm| arm.block(start)));
+        let mut block = Block::default();
+        for l in 0..BLOCK {
+            let mut pixel = SharedPixel::default();
+            for (a, arm) in arms.iter().enumerate() {
+                pixel.admit(a, arm.flux_l[l], arm.ivar_l[l], arm.mask_l[l]);
             }
+            (block.flux_l[l], block.ivar_l[l], block.mask_l[l]) = combine(&pixel);
         }
-        for (l, pixel) in pixels[..len].iter().enumerate() {
-            (out.flux_p[start + l], out.ivar_p[start + l], out.mask_p[start + l]) = combine(pixel);
+        let pixels = start..n.min(start + BLOCK);
+        out.flux_p[pixels.clone()].write_copy_of_slice(&block.flux_l[..pixels.len()]);
+        out.ivar_p[pixels.clone()].write_copy_of_slice(&block.ivar_l[..pixels.len()]);
+        out.mask_p[pixels.clone()].write_copy_of_slice(&block.mask_l[..pixels.len()]);
+    }
+}
+
+impl Pixels<'_> {
+    #[inline(always)]
+    fn block(&self, start: usize) -> Block {
+        Block {
+            flux_l: block(self.flux_p, start),
+            ivar_l: block(self.ivar_p, start),
+            mask_l: block(self.mask_p, start),
         }
     }
+}
+
+/// The numbers from `start` on, zeros after the last.
+#[inline(always)]
+fn block<T: Copy + Default>(values: &[T], start: usize) -> [T; BLOCK] {
+    let rest = &values[start..];
+    if let Some(whole) = rest.first_chunk() {
+        return *whole;
+    }
+    let mut block = [T::default(); BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    block
 }
 
 impl SharedPixel {

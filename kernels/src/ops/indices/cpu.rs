@@ -59,7 +59,7 @@ fn measure_row_body(row: &Row, frame: Frame, indices: &[IndexBands], values_i: &
 /// One index of one spectrum.
 #[inline(always)]
 fn measure(row: &Row, frame: Frame, bands: &IndexBands) -> Index {
-    let spans @ [band, blue, red] = [bands.band, bands.blue, bands.red].map(|band| frame.span(band));
+    let spans @ [band, blue, red] = [frame.span(bands.band), frame.span(bands.blue), frame.span(bands.red)];
     if spans.iter().any(|span| !span.is_on(frame.grid)) {
         return Index { flag: flag::OUT_OF_RANGE, ..Index::default() };
     }

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::{LineBands, Lines, MIN_GOOD_SIDEBAND, MIN_GOOD_WINDOW, check_request};
 use crate::band::{Frame, Row, Span, flag, rounded, shared_sum, span_sums, span_sums_with, stored};
+use crate::lanes::LANES;
 use crate::simd::simd_fn;
 use crate::{Cpu, Grid, KernelError, SpectraBatch};
 
@@ -120,7 +121,8 @@ fn measure(row: &Row, frame: Frame, bands: &LineBands, weight_p: &mut Vec<f64>) 
     if bands.blended {
         return Line { flag: flag::BLENDED, ..Line::default() };
     }
-    let spans @ [window, blue, red] = [bands.window, bands.blue, bands.red].map(|band| frame.span(band));
+    let spans @ [window, blue, red] =
+        [frame.span(bands.window), frame.span(bands.blue), frame.span(bands.red)];
     if spans.iter().any(|span| !span.is_on(frame.grid)) {
         return Line { flag: flag::OUT_OF_RANGE, ..Line::default() };
     }
@@ -131,7 +133,8 @@ fn measure(row: &Row, frame: Frame, bands: &LineBands, weight_p: &mut Vec<f64>) 
     let [part, n_missing] = span_sums(row, &window, |p| [p.part, p.missing]);
     let good = part / window.width();
     let missing = |flag| Line { flag, good_fraction: rounded(good), ..Line::default() };
-    let [from_blue, from_red] = [&blue, &red].map(|span| sideband_sums(row, span, centre));
+    // Not by `map`: its closure may stay a function of its own, and then has no vectors.
+    let (from_blue, from_red) = (sideband_sums(row, &blue, centre), sideband_sums(row, &red, centre));
     let sidebands = (from_blue[0] / blue.width()).min(from_red[0] / red.width());
     if good < MIN_GOOD_WINDOW || sidebands < MIN_GOOD_SIDEBAND {
         return missing(flag::COVERAGE);
@@ -184,13 +187,15 @@ fn fit_continuum(from_blue: SidebandSums, from_red: SidebandSums) -> Option<Cont
     })
 }
 
-/// Fills `weight_p` (one per pixel of the window) with g.
+/// Fills `weight_p` with g, one per pixel of the window and zeros up to whole blocks.
 #[inline(always)]
 fn weigh(row: &Row, window: &Span, any_missing: bool, weight_p: &mut Vec<f64>) {
-    weight_p.clear();
-    weight_p.extend((window.first..window.end).map(|p| window.fraction(p)));
+    weight_p.resize(window.n_blocks() * LANES, 0.0);
+    for (i, weight) in weight_p.iter_mut().enumerate() {
+        *weight = window.fraction(window.first + i);
+    }
     if any_missing {
-        bridge(row, window, weight_p);
+        bridge(row, window, &mut weight_p[..window.end - window.first]);
     }
 }
 
@@ -235,21 +240,22 @@ impl WindowSums {
     #[inline(always)]
     fn of(row: &Row, placed: &Placed, continuum: &Continuum, weight_p: &[f64]) -> Self {
         let Placed { window, centre, .. } = placed;
-        let [flux, sum_g, sum_gx, noise] = span_sums_with(row, window, [weight_p], |p, [weight]| {
+        let [flux, sum_g, sum_gx, noise] = span_sums_with(row, window, weight_p, |p, weight| {
             let (x, g) = (p.x - centre, if p.part > 0.0 { weight } else { 0.0 });
             [g * (p.flux - continuum.at(x)), g, g * x, g * g * p.variance]
         });
         // F = Σ g f − Σ u φ w f and C = Σ v φ w f with u, v linear in x.
         let u = continuum.times_inverse([sum_g, sum_gx]);
         let v = continuum.times_inverse([1.0, placed.x_line]);
-        let shared = |side: &Span, [a0, a1]: [f64; 2]| {
+        let beside = |side: &Span, [a0, a1]: [f64; 2]| {
             shared_sum(row, window.shared(side), |p| {
                 let ivar = f64::from(row.ivar_p[p]);
                 let x = p as f64 + 0.5 - centre;
                 weight_p[p - window.first] * (a0 + a1 * x) * side.fraction(p) * ivar
             })
         };
-        let [with_u, with_v] = [u, v].map(|a| shared(&placed.blue, a) + shared(&placed.red, a));
+        let shared = |a| beside(&placed.blue, a) + beside(&placed.red, a);
+        let (with_u, with_v) = (shared(u), shared(v));
         let covariance = [
             noise - 2.0 * with_u + continuum.covariance(u, u),
             with_v - continuum.covariance(u, v),

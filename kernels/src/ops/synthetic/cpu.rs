@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 
 use super::{FilterCurve, MIN_COVERAGE, Synthetic, check_request};
-use crate::band::{Row, Span, flag, rounded, span_sums_with, stored};
+use crate::band::{Blocks, Row, flag, rounded, stored};
 use crate::constants::FLUX_PER_NANOMAGGY;
-use crate::simd::simd_fn;
+use crate::lanes::{LANES, Lanes};
+use crate::simd::{is_good, keep_f64_if, keep_if, simd_fn};
 use crate::{Cpu, KernelError, SpectraBatch};
 
 /// One synthetic flux as it is stored.
@@ -59,11 +60,7 @@ fn measure_row_body(row: &Row, curves: &[FilterCurve], values_f: &mut [Flux]) {
 /// One curve on one spectrum.
 #[inline(always)]
 fn measure(row: &Row, curve: &FilterCurve) -> Flux {
-    let pixels = Span::of_pixels(curve.first_pixel, curve.first_pixel + curve.energy_p.len());
-    let responses = [&curve.energy_p[..], &curve.photon_p[..]];
-    let [energy, photon, variance] = span_sums_with(row, &pixels, responses, |p, [energy, photon]| {
-        [energy * p.flux, photon * p.part, energy * energy * p.variance]
-    });
+    let [energy, photon, variance] = curve_sums(row, curve);
     let coverage = photon / curve.total_photon;
     let missing = |flag| Flux { flag, coverage: rounded(coverage), ..Flux::default() };
     if coverage < MIN_COVERAGE {
@@ -76,4 +73,27 @@ fn measure(row: &Row, curve: &FilterCurve) -> Flux {
         coverage: rounded(coverage),
         flag: 0,
     })
+}
+
+/// Σ λT f, Σ T/λ and Σ (λT)²/ivar over the good pixels.
+#[inline(always)]
+fn curve_sums(row: &Row, curve: &FilterCurve) -> [f64; 3] {
+    let n = curve.energy_p.len();
+    let pixels = curve.first_pixel..curve.first_pixel + n;
+    let (flux, ivar) = (Blocks::of(&row.flux_p[pixels.clone()]), Blocks::of(&row.ivar_p[pixels]));
+    let (energy, photon) = (Blocks::of(&curve.energy_p), Blocks::of(&curve.photon_p));
+    let [mut fluxes, mut photons, mut variances] = [Lanes([0.0; LANES]); 3];
+    for b in 0..n.div_ceil(LANES) {
+        let (flux_l, ivar_l) = (flux.block(b), ivar.block(b));
+        let (energy_l, photon_l) = (energy.block(b), photon.block(b));
+        for l in 0..LANES {
+            let good = is_good(flux_l[l], ivar_l[l]);
+            let flux = f64::from(keep_if(good, flux_l[l]));
+            let variance = keep_f64_if(good, 1.0 / f64::from(ivar_l[l]));
+            fluxes.0[l] += energy_l[l] * flux;
+            photons.0[l] += keep_f64_if(good, photon_l[l]);
+            variances.0[l] += energy_l[l] * energy_l[l] * variance;
+        }
+    }
+    [fluxes.sum(), photons.sum(), variances.sum()]
 }
