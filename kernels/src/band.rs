@@ -327,17 +327,6 @@ pub(crate) fn check_bands(
     Ok(())
 }
 
-/// The median of at least one value, which it reorders; an even number averages the middle two.
-pub(crate) fn median(values: &mut [f64]) -> f64 {
-    let n = values.len();
-    let (below, &mut upper, _) = values.select_nth_unstable_by(n / 2, f64::total_cmp);
-    if n % 2 == 1 {
-        return upper;
-    }
-    let lower = below.iter().copied().max_by(f64::total_cmp).unwrap_or(upper);
-    0.5 * (lower + upper)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,7 @@ mod error;
 mod exp;
 pub mod lanes;
 pub mod ops;
+mod selection;
 mod self_test;
 mod shape;
 mod simd;

@@ -10,8 +10,8 @@
 //! Valid where at least half of the window's pixels on the grid are good; elsewhere flux 0, valid 0.
 //! # Order of summation
 //! None: an order statistic of the input, so the algorithm does not show in the bits. The CPU ranks
-//! the good pixels once and slides a set of ranks along the spectrum; the kernel sorts their bits
-//! level by level and searches every window on its own.
+//! the good pixels block by block and slides a set of ranks along the spectrum; the kernel sorts
+//! their bits level by level and searches every window on its own.
 
 pub(crate) mod cpu;
 pub(crate) mod cuda;
