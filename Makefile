@@ -14,7 +14,7 @@ WITH_POSTGRES = export SPECMILL_REQUIRE_POSTGRES="$${SPECMILL_REQUIRE_POSTGRES:-
 WITH_KUBERNETES = export SPECMILL_REQUIRE_KUBERNETES="$${SPECMILL_REQUIRE_KUBERNETES:-$${SPECMILL_KUBERNETES_VALIDATE:+1}}"
 
 .PHONY: demo demo-database test test-all test-checked lint dictionary sql registers samples bench bench-peers \
-	bench-tables check-tables golden gpu-check image manifests sbom
+	bench-scaling bench-tables check-tables golden gpu-check image manifests sbom
 
 # From simulated and sample coadds to Parquet and PostgreSQL, with the account of every target and two pictures.
 demo:
@@ -107,15 +107,21 @@ gpu-check:
 bench:
 	@$(WITH_TOOLS); cargo bench --locked -p specmill-benches
 
-# Our rates and the peers' on the same files, vectors and server, one after the other.
-bench-peers:
+# Python peers in their pinned versions; needs network.
+.cache/peers/installed: benches/peers/requirements.txt data-samples/golden/requirements.txt
+	@python3 -m venv .cache/peers && .cache/peers/bin/pip install -q -r $<
+	@touch $@
+
+# Our rates beside the peers' on the same files, vectors and server, and beside the machine's limits, in one run:
+# one table, and a record in benches/runs. Ten minutes.
+bench-peers: .cache/peers/installed
 	@$(WITH_TOOLS); cargo build --release --locked -p specmill -p specmill-benches
-	@python3 -m venv .cache/peers && .cache/peers/bin/pip install -q -r benches/peers/requirements.txt
-	@.cache/peers/bin/python benches/peers/compare.py --specmill $(SPECMILL) \
-		--rates $(TARGET_DIR)/release/read_combine --work .cache/bench --record .cache/bench/record
-	@.cache/peers/bin/python benches/peers/neighbors.py $(TARGET_DIR)/release/embed_rates
-	@$(TARGET_DIR)/release/embed_rates project 1920 && .cache/peers/bin/python benches/peers/empca.py rates --spectra 1920
-	@$(WITH_TOOLS); [ -z "$${SPECMILL_POSTGRES:-}" ] || $(TARGET_DIR)/release/load_rates .cache/bench/load 1000000 64
+	@$(WITH_TOOLS); .cache/peers/bin/python benches/peers/compare.py --specmill $(SPECMILL) --work .cache/bench --runs benches/runs
+
+# What every stage costs against the number of targets, and what that says of DR1: fifteen minutes, 15 GB of disk.
+bench-scaling: .cache/peers/installed
+	@$(WITH_TOOLS); cargo build --release --locked -p specmill -p specmill-benches
+	@$(WITH_TOOLS); .cache/peers/bin/python benches/peers/scaling.py --specmill $(SPECMILL) --work .cache/bench/scaling --runs benches/runs
 
 # Python readers of tables; needs network for their pinned packages.
 .cache/tables/installed: benches/peers/tables-requirements.txt data-samples/golden/requirements.txt

@@ -3,7 +3,7 @@
 //!
 //! `catalog_rates FOLDER ROWS COLUMNS` makes a run folder with a declared table of so many columns below FOLDER,
 //! starts a private server there (SPECMILL_POSTGRES says where PostgreSQL is), and prints rows per second and the
-//! peak memory of the loading process. The binary `specmill` is taken from beside this one.
+//! peak memory of the loading process as JSON. The binary `specmill` is taken from beside this one.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -54,10 +54,10 @@ fn main() -> Result<()> {
     bench.specmill(&["db", "start"])?;
     let report = bench.specmill(&["db", "migrate"]).and_then(|()| {
         let loads = bench.compare_loads()?;
-        Ok(format!("{loads}{}", bench.compare_encoders()?))
+        Ok(format!("{{{loads}, {}}}", bench.compare_encoders()?))
     });
     bench.specmill(&["db", "stop"])?;
-    write!(std::io::stdout(), "{}", report?)?;
+    writeln!(std::io::stdout(), "{}", report?)?;
     Ok(())
 }
 
@@ -277,14 +277,12 @@ impl Bench {
         let _ = fs_err::remove_file(&file);
         let rate = |seconds: f64| self.rows as f64 / seconds;
         Ok(format!(
-            "{} rows of {} columns, best of {REPEATS}:\n  COPY FROM file         {:>9.0} rows/s ({theirs:.2} s)\n  \
-             db load, 1 connection  {:>9.0} rows/s ({one:.2} s), ratio {:.3}\n  \
-             db load, as it is      {:>9.0} rows/s ({all:.2} s), ratio {:.3}\n  peak memory of db load {:.0} MB\n",
+            "\"rows\": {}, \"columns\": {}, \"copy_from_file_per_s\": {:.0}, \"load_one_connection_per_s\": {:.0}, \
+             \"load_per_s\": {:.0}, \"ratio\": {:.3}, \"load_peak_mb\": {:.0}",
             self.rows,
             self.table.fields.len(),
             rate(theirs),
             rate(one),
-            theirs / one,
             rate(all),
             theirs / all,
             peak as f64 / 1e3
@@ -356,14 +354,12 @@ impl Bench {
         }
         let rate = |seconds: f64| rows as f64 / seconds;
         Ok(format!(
-            "{rows} rows from memory, best of {REPEATS}:\n  frames, ours           {:>9.0} rows/s\n  frames, pgpq           {:>9.0} rows/s, \
-             ratio {:.2}\n  into the server, ours  {:>9.0} rows/s\n  into the server, pgpq  {:>9.0} rows/s, ratio {:.2}\n",
+            "\"encoded_rows\": {rows}, \"frames_per_s\": {:.0}, \"frames_pgpq_per_s\": {:.0}, \
+             \"copy_in_per_s\": {:.0}, \"copy_in_pgpq_per_s\": {:.0}",
             rate(frames[0]),
             rate(frames[1]),
-            frames[1] / frames[0],
             rate(server[0]),
             rate(server[1]),
-            server[1] / server[0]
         ))
     }
 

@@ -1,7 +1,7 @@
 //! Our fit, projection and neighbours on raw little-endian arrays, one thread, for the peers' scripts beside them.
 //!
-//! - `embed_rates fit FOLDER N_PIXELS COMPONENTS SMOOTH_PIXELS`: `flux.f32`, `ivar.f32` [s, p] → `mean.f32`,
-//!   `basis.f32`, `coeff.f32`, `fit.json`
+//! - `embed_rates fit FOLDER N_PIXELS COMPONENTS SMOOTH_PIXELS [ITERATIONS]`: `flux.f32`, `ivar.f32` [s, p] →
+//!   `mean.f32`, `basis.f32`, `coeff.f32`, `fit.json`; with ITERATIONS, so many of the components whatever χ² says
 //! - `embed_rates neighbors FOLDER DIMENSIONS K QUERIES`: `vectors.f32` [n, d] → `index.u32`, `dist2.f32` [q, k]
 //! - `embed_rates project N_SPECTRA`: spectra per second with 10 and with 64 components
 
@@ -21,7 +21,7 @@ const REPEATS: usize = 4;
 /// Pixels of the projection whose rate is taken.
 const N_PIXELS: usize = 5000;
 
-const USAGE: &str = "usage: embed_rates fit FOLDER N_PIXELS COMPONENTS SMOOTH_PIXELS \
+const USAGE: &str = "usage: embed_rates fit FOLDER N_PIXELS COMPONENTS SMOOTH_PIXELS [ITERATIONS] \
                      | neighbors FOLDER DIMENSIONS K QUERIES | project N_SPECTRA";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -29,12 +29,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let dev = Cpu::new(1)?;
     let report = match arguments[..] {
-        ["fit", folder, n_pixels, components, smooth_pixels] => {
-            let settings = Settings {
+        ["fit", folder, n_pixels, components, smooth_pixels, ref iterations @ ..] => {
+            let mut settings = Settings {
                 components: components.parse()?,
                 smooth_pixels: smooth_pixels.parse()?,
                 ..Settings::default()
             };
+            if let [iterations] = iterations {
+                settings = Settings { max_iterations: iterations.parse()?, tolerance: 0.0, ..settings };
+            }
             fit(&dev, Path::new(folder), n_pixels.parse()?, &settings)?
         }
         ["neighbors", folder, d, k, queries] => {

@@ -2,7 +2,7 @@
 //!
 //! `load_rates FOLDER ROWS DIMENSION` makes a run folder with one unit of embeddings below FOLDER, starts a private
 //! server there (SPECMILL_POSTGRES says where PostgreSQL is), and prints rows per second and the peak memory of
-//! the loading process. The binary `specmill` is taken from beside this one.
+//! the loading process as JSON. The binary `specmill` is taken from beside this one.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -35,7 +35,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// Loads of each kind, in turns; the best of each counts.
 const REPEATS: usize = 3;
 const MODEL: &str = "bench";
-const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// Targets that the model is fitted to.
+const TARGETS: usize = 600;
 /// As `embed` writes them.
 const ROWS_PER_GROUP: usize = 8192;
 
@@ -56,6 +57,8 @@ fn main() -> Result<()> {
 struct Bench {
     folder: PathBuf,
     unit: UnitId,
+    /// The model's.
+    hash: String,
     rows: usize,
     dimension: usize,
 }
@@ -65,10 +68,10 @@ impl Bench {
         fs_err::create_dir_all(folder)?;
         let release = folder.join("release");
         let config = SimulateConfig {
-            targets_per_unit: 4,
+            targets_per_unit: TARGETS,
             resolution: Resolution::None,
             truth: Truth::None,
-            ..SimulateConfig::new(&release, 4)
+            ..SimulateConfig::new(&release, TARGETS)
         };
         simulate(&config)?;
         fs_err::write(
@@ -76,16 +79,20 @@ impl Bench {
             format!(
                 "input.root = {release:?}\noutput.folder = {:?}\nextract.write_spectra = true\n\
                  [models.galaxy]\nname = {MODEL:?}\nfolder = \"\"\ncomponents = {dimension}\nsmooth_pixels = 0\n\
-                 [models.qso]\nname = \"\"\nfolder = \"\"\ncomponents = 1\nsmooth_pixels = 0\n",
+                 [models.qso]\nname = \"\"\nfolder = \"\"\ncomponents = 1\nsmooth_pixels = 0\n\
+                 [fit-basis]\nmax_iterations = 1\n",
                 folder.join("run")
             ),
         )?;
-        let unit = UnitId::Model { name: MODEL.to_owned() };
-        let mut bench = Self { folder: folder.to_owned(), unit, rows, dimension };
-        bench.specmill(&["run", "--stage", "inventory", "--stage", "extract"])?;
-        bench.write_model()?;
-        let units = bench.ledger().units(Stage::Extract)?;
-        bench.unit = units.into_iter().next().ok_or("the simulated release has no unit")?;
+        let stages = ["run", "--stage", "inventory", "--stage", "extract", "--stage", "fit-basis"];
+        specmill(folder, &stages)?;
+        let run = folder.join("run");
+        let units = Ledger::of_run(&run).units(Stage::Extract)?;
+        let unit = units.into_iter().next().ok_or("the simulated release has no unit")?;
+        let card = fs_err::read_to_string(run.join("models").join(MODEL).join("card.toml"))?;
+        let hash = card.lines().find_map(|line| line.strip_prefix("model_hash = "));
+        let hash = hash.ok_or("the model has no hash")?.trim_matches('"').to_owned();
+        let bench = Self { folder: folder.to_owned(), unit, hash, rows, dimension };
         bench.write_vectors()?;
         Ok(bench)
     }
@@ -98,34 +105,17 @@ impl Bench {
         Ledger::of_run(&self.run())
     }
 
-    fn command(&self, words: &[&str]) -> Result<Command> {
-        let own = std::env::current_exe()?;
-        let split = if words[0] == "db" { 2 } else { 1 };
-        let mut command = Command::new(own.with_file_name("specmill"));
-        command.args(&words[..split]).arg(self.folder.join("run.toml")).args(&words[split..]);
-        Ok(command)
-    }
-
     fn specmill(&self, words: &[&str]) -> Result<()> {
-        let output = self.command(words)?.stdout(Stdio::null()).output()?;
-        // Three rows of a release are too few for this or that; what matters here is what `load` does.
-        if matches!(output.status.code(), Some(0 | 3)) {
-            return Ok(());
-        }
-        Err(format!("specmill {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr)).into())
+        specmill(&self.folder, words)
     }
 
-    fn account(&self, stage: Stage, unit: &UnitId, outputs: Vec<FileRecord>) -> Result<()> {
+    /// The ledger's row of the vectors, as `embed` leaves it.
+    fn account(&self, outputs: Vec<FileRecord>) -> Result<()> {
         let plan = Plan::read(&self.folder.join("run.toml"), &Overrides::default())?;
-        let stage_hash = if stage == Stage::Embed {
-            plan.embed_hash(&[(MODEL.to_owned(), HASH.to_owned())])
-        } else {
-            plan.models.first().map(|model| plan.fit_hash(model)).ok_or("no model")?
-        };
         Ok(self.ledger().commit(&LedgerRow {
-            stage,
-            unit: unit.clone(),
-            stage_hash,
+            stage: Stage::Embed,
+            unit: self.unit.clone(),
+            stage_hash: plan.embed_hash(&[(MODEL.to_owned(), self.hash.clone())]),
             state: State::Done,
             reason: None,
             rows_in: 0,
@@ -146,30 +136,12 @@ impl Bench {
         Ok(FileRecord { path: name.to_owned(), bytes: bytes.len() as u64, sha256: Some(sha256) })
     }
 
-    fn write_model(&self) -> Result<()> {
-        let folder = self.run().join("models").join(MODEL);
-        fs_err::create_dir_all(&folder)?;
-        let card = format!(
-            "name = {MODEL:?}\nmodel_hash = {HASH:?}\nembedder = \"bench\"\nembedder_version = 1\nclass = \"galaxy\"\n\
-             dimension = {}\nnormalization = \"\"\ncomponent_sd = []\nexplained_variance = []\nintended_use = []\n\
-             not_for = []\nlimits = []\n[grid]\nlog10_first = 3.0\ndlog10 = 1e-4\nn_pixels = 1\n[training]\n\
-             extract_hash = \"\"\nspecprods = []\nseed = 1\ncandidates = 0\nsample = 0\nsample_sha256 = \"\"\n\
-             min_snr = 0.0\nmin_good_fraction = 0.0\nsmooth_pixels = 0\ntolerance = 0.0\nconverged = true\n\
-             chi2_by_iteration = []\ngood_pixels = 0\n",
-            self.dimension
-        );
-        fs_err::write(folder.join("card.toml"), card)?;
-        fs_err::write(folder.join("card.md"), "# bench\n")?;
-        let outputs = ["card.toml", "card.md"].map(|name| self.record(&format!("models/{MODEL}/{name}")));
-        self.account(Stage::FitBasis, &self.unit, outputs.into_iter().collect::<Result<_>>()?)
-    }
-
     fn write_vectors(&self) -> Result<()> {
         let name = format!("embeddings/{MODEL}/{}.parquet", self.unit);
         let path = self.run().join(&name);
         fs_err::create_dir_all(path.parent().ok_or("no folder")?)?;
         let schema = Arc::new(embeddings::table(i32::try_from(self.dimension)?).arrow_schema());
-        let pairs = vec![KeyValue::new("specmill.model_hash".to_owned(), HASH.to_owned())];
+        let pairs = vec![KeyValue::new("specmill.model_hash".to_owned(), self.hash.clone())];
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
             .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
@@ -187,7 +159,7 @@ impl Bench {
             writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
         }
         writer.close()?;
-        self.account(Stage::Embed, &self.unit, vec![self.record(&name)?])
+        self.account(vec![self.record(&name)?])
     }
 
     /// Columns in the order of the table; the vectors are noise.
@@ -203,7 +175,7 @@ impl Bench {
             Ok(Arc::new(FixedSizeListArray::try_new(Arc::new(list_item()), width, Arc::new(values), None)?))
         };
         Ok(vec![
-            text(HASH),
+            text(&self.hash),
             text(&self.unit.to_string()),
             Arc::new(Int64Array::from_iter_values(numbers.clone().map(i64::from))),
             integer(),
@@ -243,7 +215,7 @@ impl Bench {
 
     fn compare(&self) -> Result<String> {
         let (mut ours, mut theirs, mut peak) = (f64::MAX, f64::MAX, 0);
-        let partition = format!("ml.embeddings_{}", &HASH[..16]);
+        let partition = format!("ml.embeddings_{}", &self.hash[..16]);
         // The server writes and reads it.
         let file = std::env::temp_dir().join(format!("load_rates-{}.bin", std::process::id()));
         for repeat in 0..REPEATS {
@@ -279,8 +251,8 @@ impl Bench {
         let _ = fs_err::remove_file(&file);
         let rate = |seconds: f64| self.rows as f64 / seconds;
         Ok(format!(
-            "{} rows of {} elements: load {:.0} rows/s ({ours:.2} s), COPY FROM file {:.0} rows/s ({theirs:.2} s), \
-             ratio {:.3}; peak memory of load {:.0} MB",
+            "{{\"rows\": {}, \"dimension\": {}, \"load_per_s\": {:.0}, \"copy_from_file_per_s\": {:.0}, \
+             \"ratio\": {:.3}, \"load_peak_mb\": {:.0}}}",
             self.rows,
             self.dimension,
             rate(ours),
@@ -292,18 +264,42 @@ impl Bench {
 
     /// Runs `db load`; gives its peak resident memory in kB.
     fn load(&self) -> Result<u64> {
-        let mut child = self.command(&["db", "load"])?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut command = command(&self.folder, &["db", "load"])?;
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let status = format!("/proc/{}/status", child.id());
         let mut peak = 0;
-        while child.try_wait()?.is_none() {
+        let ended = loop {
+            if let Some(ended) = child.try_wait()? {
+                break ended;
+            }
             let text = fs_err::read_to_string(&status).unwrap_or_default();
             let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             let now = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
             peak = peak.max(now.unwrap_or(0));
             std::thread::sleep(Duration::from_millis(10));
+        };
+        if !ended.success() {
+            return Err(format!("db load ended with {ended}").into());
         }
         Ok(peak)
     }
+}
+
+fn command(folder: &Path, words: &[&str]) -> Result<Command> {
+    let own = std::env::current_exe()?;
+    let split = if words[0] == "db" { 2 } else { 1 };
+    let mut command = Command::new(own.with_file_name("specmill"));
+    command.args(&words[..split]).arg(folder.join("run.toml")).args(&words[split..]);
+    Ok(command)
+}
+
+fn specmill(folder: &Path, words: &[&str]) -> Result<()> {
+    let output = command(folder, words)?.stdout(Stdio::null()).output()?;
+    // Simulated rows left empty or failed are no matter here.
+    if matches!(output.status.code(), Some(0 | 3)) {
+        return Ok(());
+    }
+    Err(format!("specmill {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr)).into())
 }
 
 /// Marsaglia's xorshift64, as numbers in -1..1.

@@ -1,13 +1,15 @@
-"""Rates of the Python peers for reading, combining and rebinning coadds, one thread.
+"""Rates of the Python peers on coadds, one thread: read, combine, rebin, measure.
 
-What: JSON with spectra/s and MB/s of fitsio (FLUX + IVAR + MASK, RESOLUTION never touched), NumPy
-combination (rule "masked", f32 and f64), both in one, and desispec, redrock and fastspecfit
-functions on a few targets.
+What: JSON with spectra/s and MB/s of fitsio and desispec (FLUX + IVAR + MASK, RESOLUTION never
+touched), NumPy combination (rule "masked", f32 and f64), both in one, and desispec, redrock and
+fastspecfit functions on the rows of one file, the slow ones on a few of them.
 Why: speed is quoted as a ratio to the best a user could run instead, on the same files and cores.
-Sources: fitsio, desispec `coadd_cameras` and `resample_flux`, redrock `trapz_rebin`, fastspecfit
-`Photometry.get_dn4000`, in the versions of requirements.txt.
+Sources: fitsio, desispec `read_spectra`, `coadd_cameras`, `resample_flux` and `get_emlines`,
+redrock `trapz_rebin`, fastspecfit `Photometry.get_dn4000`, in the versions of requirements.txt.
 
-    python read_combine.py FOLDER --repeat 5 --few 32
+    python spectra.py FOLDER --repeat 5 --few 32
+
+`spectra_rates` takes our rates on the same rows at the same redshifts.
 
 Files must have the three DESI arms with MASK, as coadds and simulated benchmarks do.
 
@@ -30,10 +32,10 @@ import argparse
 import json
 import logging
 import platform
-import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import fitsio
@@ -46,7 +48,9 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 ARM_LAYOUT = {"B": (0, 2751), "R": (2700, 2326), "Z": (4900, 2881)}
 LONE = {"B": (0, 2700), "R": (2751, 4900), "Z": (5026, N_PIXELS)}
 SHARED = (("B", "R", 2700, 2751), ("R", "Z", 4900, 5026))
-REDSHIFT = 0.3
+# Of a file's row r: r times this.
+REDSHIFT_STEP = 1e-3
+BATCH_ROWS = 64
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 Arms = dict[str, Arrays]
 
@@ -116,23 +120,31 @@ def pixels_of(arms: Arms, band: str, low: int, high: int) -> tuple[np.ndarray, .
     return tuple(array[:, low - first : high - first] for array in arms[band])
 
 
-def timed(run: Callable[[], object], repeat: int) -> list[float]:
-    """Wall seconds of each of `repeat` runs after one that warms caches and compilers."""
-    run()
-    seconds = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return seconds
+def batches(arms: Arms, out: Arrays) -> list[tuple[Arms, Arrays]]:
+    """As many rows at a time as our program takes: they stay in the caches, and NumPy is the faster for it."""
+    rows = [slice(first, first + BATCH_ROWS) for first in range(0, len(out[0]), BATCH_ROWS)]
+    return [
+        ({b: tuple(a[at] for a in arrays) for b, arrays in arms.items()}, tuple(a[at] for a in out)) for at in rows
+    ]
 
 
-def rate(seconds: list[float], spectra: int, megabytes: float | None = None) -> dict:
-    """Best and median seconds as rates."""
-    report = {"spectra": spectra, "best_s": min(seconds), "median_s": statistics.median(seconds)}
-    report["spectra_per_s"] = spectra / min(seconds)
+def timed(parts: list[Callable[[], object]], repeat: int) -> float:
+    """Wall seconds of all parts, each at its best of `repeat` passes after one that warms caches and compilers."""
+    best = [float("inf")] * len(parts)
+    for turn in range(repeat + 1):
+        for i, part in enumerate(parts):
+            start = time.perf_counter()
+            part()
+            if turn > 0:
+                best[i] = min(best[i], time.perf_counter() - start)
+    return sum(best)
+
+
+def rate(seconds: float, spectra: int, megabytes: float | None = None) -> dict:
+    """Seconds as rates."""
+    report = {"spectra": spectra, "best_s": seconds, "spectra_per_s": spectra / seconds}
     if megabytes is not None:
-        report["mb_per_s"] = megabytes / min(seconds)
+        report["mb_per_s"] = megabytes / seconds
     return report
 
 
@@ -154,26 +166,32 @@ def arm_peers(paths: list[Path], repeat: int) -> dict:
     megabytes = sum(a.nbytes for arms in files for band in arms.values() for a in band) / 1e6
     for arms in files:
         assert_same(arms)
-    report = {"read_fitsio": rate(timed(lambda: [read_fitsio(p) for p in paths], repeat), spectra, megabytes)}
+    reads = [partial(read_fitsio, path) for path in paths]
+    report = {"read_fitsio": rate(timed(reads, repeat), spectra, megabytes)}
     for label, dtype in (("f32", np.float32), ("f64", np.float64)):
         outputs = [empty_output(arms, dtype) for arms in files]
         for name, combine in (("sums", combine_sums), ("blocks", combine_blocks)):
-            seconds = timed(lambda c=combine, o=outputs: list(map(c, files, o)), repeat)
-            report[f"combine_numpy_{name}_{label}"] = rate(seconds, spectra, megabytes)
+            pieces = [piece for each in zip(files, outputs, strict=True) for piece in batches(*each)]
+            parts = [partial(combine, *piece) for piece in pieces]
+            report[f"combine_numpy_{name}_{label}"] = rate(timed(parts, repeat), spectra, megabytes)
     outputs = [empty_output(arms, np.float32) for arms in files]
 
-    def both() -> None:
-        for path, out in zip(paths, outputs, strict=True):
-            combine_blocks(read_fitsio(path), out)
-
+    both = [lambda p=path, o=out: combine_blocks(read_fitsio(p), o) for path, out in zip(paths, outputs, strict=True)]
     report["read_fitsio_combine_numpy_blocks_f32"] = rate(timed(both, repeat), spectra, megabytes)
     return report
 
 
+def read_desispec(path: Path) -> object:
+    """Everything but RESOLUTION, as desispec's own reader gives it."""
+    from desispec.io import read_spectra
+
+    return read_spectra(str(path), single=True, skip_hdus=("RESOLUTION", "EXP_FIBERMAP"))
+
+
 def desi_peers(path: Path, few: int, repeat: int) -> dict:
-    """desispec, redrock and fastspecfit on one file: `coadd_cameras` on all of its rows (its
-    fixed cost is large), the others on the first `few`."""
+    """desispec, redrock and fastspecfit on one file: whole, row by row, or the slow ones on `few` rows."""
     from desispec.coaddition import coadd_cameras
+    from desispec.emlinefit import get_emlines
     from desispec.interpolation import resample_flux
     from desispec.spectra import Spectra
     from fastspecfit.photometry import Photometry
@@ -181,6 +199,7 @@ def desi_peers(path: Path, few: int, repeat: int) -> dict:
 
     arms = read_fitsio(path)
     rows = len(arms["B"][0])
+    few = min(few, rows)
     lower = [b.lower() for b in BANDS]
     wave = {b.lower(): WAVE_AA[first : first + width] for b, (first, width) in ARM_LAYOUT.items()}
     inputs = [{b.lower(): arms[b][k].astype(np.float64) for b in BANDS} for k in (0, 1)]
@@ -189,39 +208,40 @@ def desi_peers(path: Path, few: int, repeat: int) -> dict:
     out = empty_output(arms, np.float64)
     combine_blocks(arms, out)
     flux, ivar, _ = out
+    redshift = REDSHIFT_STEP * np.arange(rows)
+    rest = [WAVE_AA / (1.0 + z) for z in redshift]
     grid = 10.0 ** (np.log10(2400.0) + 1e-4 * np.arange(6111))
-    rest = WAVE_AA / (1.0 + REDSHIFT)
-    edges = np.concatenate(
-        ([1.5 * grid[0] - 0.5 * grid[1]], (grid[1:] + grid[:-1]) / 2, [1.5 * grid[-1] - 0.5 * grid[-2]])
-    )
-    inside = (edges >= rest[0]) & (edges <= rest[-1])
-    edges = edges[inside]
+    edges = [edges_inside(grid, wave) for wave in rest]
 
     def redrock_three(i: int) -> None:
         """The three unweighted means that a weighted flux and its ivar take."""
         for values in (flux[i] * ivar[i], ivar[i], ivar[i]):
-            trapz_rebin(rest, values, edges=edges)
+            trapz_rebin(rest[i], values, edges=edges[i])
 
-    def each(one: Callable[[int], object]) -> dict:
-        return rate(timed(lambda: [one(i) for i in range(min(few, rows))], repeat), min(few, rows))
+    def dn4000(i: int) -> None:
+        Photometry.get_dn4000(WAVE_AA, flux[i], flam_ivar=ivar[i], redshift=redshift[i], rest=False)
 
-    report = {"desispec_coadd_cameras": rate(timed(lambda: coadd_cameras(coadd), repeat), rows)}
-    report["desispec_resample_flux"] = each(lambda i: resample_flux(grid, rest, flux[i], ivar[i]))
-    report["redrock_trapz_rebin_x3"] = each(redrock_three)
-    report["fastspecfit_dn4000"] = each(
-        lambda i: Photometry.get_dn4000(WAVE_AA, flux[i], flam_ivar=ivar[i], redshift=REDSHIFT, rest=False)
-    )
-    return report
+    def each(one: Callable[[int], object], n: int) -> dict:
+        return rate(timed([partial(one, i) for i in range(n)], repeat), n)
+
+    def lines() -> object:
+        return get_emlines(redshift[:few], WAVE_AA, flux[:few], ivar[:few])
+
+    return {
+        "read_desispec": rate(timed([lambda: read_desispec(path)], repeat), rows),
+        "desispec_coadd_cameras": rate(timed([lambda: coadd_cameras(coadd)], repeat), rows),
+        "desispec_resample_flux": each(lambda i: resample_flux(grid, rest[i], flux[i], ivar[i]), few),
+        "redrock_trapz_rebin_x3": each(redrock_three, rows),
+        "fastspecfit_dn4000": each(dn4000, rows),
+        "desispec_emlines": rate(timed([lines], 1), few),
+    }
 
 
-def cpu_name() -> str:
-    """The processor's name as Linux gives it, else its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+def edges_inside(grid: np.ndarray, wave: np.ndarray) -> np.ndarray:
+    """The edges of the grid's bins that lie on a spectrum."""
+    middle = (grid[1:] + grid[:-1]) / 2
+    edges = np.concatenate(([1.5 * grid[0] - 0.5 * grid[1]], middle, [1.5 * grid[-1] - 0.5 * grid[-2]]))
+    return edges[(edges >= wave[0]) & (edges <= wave[-1])]
 
 
 def main() -> None:
@@ -231,7 +251,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="folder with coadd files below it")
     parser.add_argument("--repeat", type=int, default=5, help="timed runs after the first")
-    parser.add_argument("--few", type=int, default=32, help="rows given to the slow peers")
+    parser.add_argument("--few", type=int, default=32, help="rows given to the slowest peers")
     args = parser.parse_args()
     assert_versions(REQUIREMENTS)
     logging.disable(logging.INFO)
@@ -240,7 +260,6 @@ def main() -> None:
         raise SystemExit(f"no coadd files below {args.folder}")
     report = {
         "folder_files": len(paths),
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "threads": 1},
         "versions": pinned_versions(REQUIREMENTS) | {"python": platform.python_version()},
         "peers": arm_peers(paths, args.repeat) | desi_peers(paths[0], args.few, args.repeat),
     }
