@@ -13,8 +13,8 @@ WITH_POSTGRES = export SPECMILL_REQUIRE_POSTGRES="$${SPECMILL_REQUIRE_POSTGRES:-
 # The same of the manifests' tests and Kubernetes' schemas.
 WITH_KUBERNETES = export SPECMILL_REQUIRE_KUBERNETES="$${SPECMILL_REQUIRE_KUBERNETES:-$${SPECMILL_KUBERNETES_VALIDATE:+1}}"
 
-.PHONY: demo demo-database test test-all test-checked lint dictionary sql registers samples bench bench-peers \
-	bench-scaling bench-tables check-tables golden gpu-check image manifests sbom
+.PHONY: demo demo-database test test-all test-checked lint dictionary sql registers samples bench numbers \
+	bench-peers bench-scaling bench-tables check-tables golden gpu-check image manifests sbom
 
 # From simulated and sample coadds to Parquet and PostgreSQL, with the account of every target and two pictures.
 demo:
@@ -104,8 +104,18 @@ gpu-check:
 	@size=$$(du -sm gpu-check | cut -f1); echo "gpu-check: $$size MiB"; [ "$$size" -le 64 ]
 	@gpu-check/check.sh
 
+# Every group, briefly, and the machine-stamped record of it in benches/runs. CRITERION="..." takes other settings.
+CRITERION ?= --warm-up-time 1 --measurement-time 2 --sample-size 10 --noplot
+CRITERION_RUN = $(abspath $(TARGET_DIR))/criterion-run
 bench:
-	@$(WITH_TOOLS); cargo bench --locked -p specmill-benches
+	@$(WITH_TOOLS); cargo build --release --locked -p specmill -p specmill-benches --bin specmill --bin record
+	@rm -rf $(CRITERION_RUN)
+	@$(WITH_TOOLS); CRITERION_HOME=$(CRITERION_RUN) cargo bench --locked -p specmill-benches -- $(CRITERION)
+	@$(TARGET_DIR)/release/record $(CRITERION_RUN) benches/runs $$(date +%F) $(SPECMILL_GIT_HASH) "$$(rustc --version)"
+
+# The README's table, from the newest record beside the peers; a test fails where it is stale.
+numbers:
+	@cargo run -q --locked -p specmill-benches --bin numbers -- README.md benches/runs
 
 # Python peers in their pinned versions; needs network.
 .cache/peers/installed: benches/peers/requirements.txt data-samples/golden/requirements.txt

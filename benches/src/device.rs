@@ -57,17 +57,57 @@ pub struct Inputs<B: Backend> {
     pub curves: Vec<FilterCurve>,
     /// Components of the two bases.
     pub components: [usize; 2],
-    arm_ranges: ArmRanges,
-    on_device: ArmSpectra<B>,
-    observed: SpectraBatch<B>,
+    pub(crate) arm_ranges: ArmRanges,
+    pub(crate) on_device: ArmSpectra<B>,
+    pub(crate) observed: SpectraBatch<B>,
     /// Corrected again and again.
-    reddened: Mutex<SpectraBatch<B>>,
-    continuum: Continuum<B>,
-    spectra: SpectraBatch<B>,
-    mean_p: B::Array<f32>,
-    bases_kp: [B::Array<f32>; 2],
-    coeffs_sk: [B::Array<f32>; 2],
-    vectors_nd: B::Array<f32>,
+    pub(crate) reddened: Mutex<SpectraBatch<B>>,
+    pub(crate) continuum: Continuum<B>,
+    pub(crate) spectra: SpectraBatch<B>,
+    pub(crate) mean_p: B::Array<f32>,
+    pub(crate) bases_kp: [B::Array<f32>; 2],
+    pub(crate) coeffs_sk: [B::Array<f32>; 2],
+    pub(crate) vectors_nd: B::Array<f32>,
+}
+
+/// An array that an operation gave.
+pub enum Output<B: Backend> {
+    /// Single precision.
+    F32(B::Array<f32>),
+    /// Double precision.
+    F64(B::Array<f64>),
+    /// Flags.
+    U8(B::Array<u8>),
+    /// Counts and masks.
+    U32(B::Array<u32>),
+}
+
+/// The same in host memory.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Downloaded {
+    /// Single precision.
+    F32(Vec<f32>),
+    /// Double precision.
+    F64(Vec<f64>),
+    /// Flags.
+    U8(Vec<u8>),
+    /// Counts and masks.
+    U32(Vec<u32>),
+}
+
+impl<B: Backend> Output<B> {
+    /// Copies it to the host.
+    ///
+    /// # Errors
+    /// Where the copy fails.
+    pub fn download(&self, dev: &B) -> Result<Downloaded, KernelError> {
+        Ok(match self {
+            Self::F32(array) => Downloaded::F32(dev.download(array)?),
+            Self::F64(array) => Downloaded::F64(dev.download(array)?),
+            Self::U8(array) => Downloaded::U8(dev.download(array)?),
+            Self::U32(array) => Downloaded::U32(dev.download(array)?),
+        })
+    }
 }
 
 impl<B: Backend> Inputs<B> {
@@ -79,14 +119,24 @@ impl<B: Backend> Inputs<B> {
     /// # Panics
     /// Where a constant of this file is wrong.
     pub fn new(dev: &B, n_spectra: usize) -> Result<Self, KernelError> {
+        let rows = (0..n_spectra).map(|s| (s, 0.3 * s as f64 / n_spectra as f64)).collect();
+        Self::of(dev, arms(n_spectra), rows)
+    }
+
+    /// The same of given arms, and a redshift for each of their rows.
+    ///
+    /// # Errors
+    /// Where the device has no room.
+    ///
+    /// # Panics
+    /// Where a constant of this file is wrong.
+    pub fn of(dev: &B, arms: [ArmBatch; 3], rows: Vec<(usize, f64)>) -> Result<Self, KernelError> {
         let grid = Grid::DESI;
-        let arms = arms(n_spectra);
+        let n_spectra = rows.len();
         let fiberstatus_s = vec![0; n_spectra];
         let on_device = ArmSpectra::upload(dev, &arms, &fiberstatus_s)?;
         let observed = dev.combine_arms(&on_device, &grid, MaskRule::Masked)?;
         let reddened = Mutex::new(dev.combine_arms(&on_device, &grid, MaskRule::Masked)?);
-        let rows: Vec<(usize, f64)> =
-            (0..n_spectra).map(|s| (s, 0.3 * s as f64 / n_spectra as f64)).collect();
         let rest = RestGrid::log10(2400.0, 9800.0, RestGrid::DLOG10)?;
         assert_eq!(rest.n_bins(), N_GRID, "the grid of the table");
         let continuum = dev.running_median(&observed, &grid, &rows, 100.0)?;
@@ -135,16 +185,17 @@ impl<B: Backend> Inputs<B> {
     }
 }
 
-/// One launch each, its result dropped.
+/// One launch each, and the arrays that it gives.
 macro_rules! launches {
-    ($($(#[$attr:meta])* $name:ident($self:ident, $dev:ident) = $call:expr;)*) => {
+    ($($(#[$attr:meta])* $name:ident($self:ident, $dev:ident) = $call:expr => [$($kind:ident $field:ident),*];)*) => {
         impl<B: Backend> Inputs<B> {
             $($(#[$attr])*
             ///
             /// # Errors
             /// Where the device fails.
-            pub fn $name(&$self, $dev: &B) -> Result<(), KernelError> {
-                $call.map(drop)
+            pub fn $name(&$self, $dev: &B) -> Result<Vec<Output<B>>, KernelError> {
+                let found = $call?;
+                Ok(vec![$(Output::$kind(found.$field)),*])
             })*
         }
     };
@@ -152,64 +203,92 @@ macro_rules! launches {
 
 launches! {
     /// Combines the arms.
-    combine(self, dev) = dev.combine_arms(&self.on_device, &self.grid, MaskRule::Masked);
-    /// Median S/N of the arms.
-    median_snr(self, dev) = dev.median_snr_arms(&self.on_device, &self.grid, &self.ranges);
+    combine(self, dev) = dev.combine_arms(&self.on_device, &self.grid, MaskRule::Masked)
+        => [F32 flux_sp, F32 ivar_sp, U32 mask_sp];
     /// Good and masked pixels.
-    count_pixels(self, dev) = dev.count_pixels(&self.observed);
+    count_pixels(self, dev) = dev.count_pixels(&self.observed) => [U32 n_good_s, U32 n_masked_s];
     /// Moves every spectrum to the rest frame.
-    rest_frame(self, dev) = dev.to_rest_frame(&self.observed, &self.grid, &self.rows, &self.rest);
+    rest_frame(self, dev) = dev.to_rest_frame(&self.observed, &self.grid, &self.rows, &self.rest)
+        => [F32 flux_sp, F32 ivar_sp];
     /// Running medians.
-    continuum(self, dev) = dev.running_median(&self.observed, &self.grid, &self.rows, 100.0);
+    continuum(self, dev) = dev.running_median(&self.observed, &self.grid, &self.rows, 100.0)
+        => [F32 flux_sp, U8 valid_sp];
     /// Breaks.
-    breaks(self, dev) = dev.measure_breaks(&self.observed, &self.grid, &self.rows, &self.breaks);
+    breaks(self, dev) = dev.measure_breaks(&self.observed, &self.grid, &self.rows, &self.breaks)
+        => [F32 plain_si, F32 plain_ivar_si, U8 plain_flag_si, F32 weighted_si, F32 weighted_ivar_si, U8 weighted_flag_si];
     /// Indices.
-    indices(self, dev) = dev.measure_indices(&self.observed, &self.grid, &self.rows, &self.indices);
+    indices(self, dev) = dev.measure_indices(&self.observed, &self.grid, &self.rows, &self.indices)
+        => [F32 value_si, F32 ivar_si, F32 good_fraction_si, U8 flag_si];
     /// Lines.
-    lines(self, dev) = dev.measure_lines(&self.observed, &self.grid, &self.rows, &self.lines);
+    lines(self, dev) = dev.measure_lines(&self.observed, &self.grid, &self.rows, &self.lines)
+        => [F32 flux_sl, F32 flux_ivar_sl, F32 ew_sl, F32 ew_ivar_sl, F32 continuum_sl, F32 continuum_ivar_sl,
+            F32 good_fraction_sl, U8 flag_sl];
     /// Median S/N in a window.
     window_snr(self, dev) = dev.median_snr_windows(
         &self.observed,
         &self.grid,
         &self.rows,
         &[Band { lo_aa: 5050.0, hi_aa: 5150.0 }],
-    );
+    ) => [F32 snr_si, U8 flag_si];
     /// Scales of ivar.
-    ivar_scale(self, dev) = dev.ivar_scale(&self.observed, &self.rows, &self.continuum, &self.arm_ranges);
+    ivar_scale(self, dev) = dev.ivar_scale(&self.observed, &self.rows, &self.continuum, &self.arm_ranges)
+        => [F32 scale_sa, U32 n_pixels_sa, U8 flag_sa];
     /// Synthetic fluxes.
     synthetic(self, dev) =
-        dev.synthetic_fluxes(&self.observed, &(0..self.n_spectra).collect::<Vec<_>>(), &self.curves);
+        dev.synthetic_fluxes(&self.observed, &(0..self.n_spectra).collect::<Vec<_>>(), &self.curves)
+        => [F32 flux_sf, F32 ivar_sf, F32 coverage_sf, U8 flag_sf];
     /// Shares of the mean.
-    normalize(self, dev) = dev.normalize(&self.spectra, &self.mean_p);
+    normalize(self, dev) = dev.normalize(&self.spectra, &self.mean_p)
+        => [F32 amplitude_s, F32 amplitude_snr_s, U32 n_good_s, F32 residual_sp, F32 weight_sp];
     /// Neighbours of the first vectors.
     neighbors(self, dev) =
-        dev.nearest_neighbors(&self.vectors_nd, NEIGHBOR_D, 0..self.n_spectra.min(N_NEIGHBORS), NEIGHBOR_K);
+        dev.nearest_neighbors(&self.vectors_nd, NEIGHBOR_D, 0..self.n_spectra.min(N_NEIGHBORS), NEIGHBOR_K)
+        => [U32 index_qk, F32 dist2_qk];
 }
 
 impl<B: Backend> Inputs<B> {
-    /// Extinction, in place.
+    /// Median S/N of the arms.
     ///
     /// # Errors
     /// Where the device fails.
-    pub fn extinction(&self, dev: &B) -> Result<(), KernelError> {
+    pub fn median_snr(&self, dev: &B) -> Result<Vec<Output<B>>, KernelError> {
+        Ok(vec![Output::F32(dev.median_snr_arms(&self.on_device, &self.grid, &self.ranges)?)])
+    }
+
+    /// Extinction, in place: it gives nothing.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub fn extinction(&self, dev: &B) -> Result<Vec<Output<B>>, KernelError> {
         let mut reddened = self.reddened.lock().unwrap_or_else(PoisonError::into_inner);
-        dev.correct_extinction(&mut reddened, &self.curve, &self.ebv_s)
+        dev.correct_extinction(&mut reddened, &self.curve, &self.ebv_s)?;
+        Ok(Vec::new())
     }
 
     /// Coefficients on one of the bases.
     ///
     /// # Errors
     /// Where the device fails.
-    pub fn project(&self, dev: &B, which: usize) -> Result<(), KernelError> {
-        dev.project(&self.weighted(), &self.bases_kp[which], self.components[which]).map(drop)
+    pub fn project(&self, dev: &B, which: usize) -> Result<Vec<Output<B>>, KernelError> {
+        let found = dev.project(&self.weighted(), &self.bases_kp[which], self.components[which])?;
+        Ok(vec![
+            Output::F32(found.coeff_sk),
+            Output::F32(found.variance_sk),
+            Output::F32(found.gain_sk),
+            Output::F64(found.chi2_s),
+            Output::F64(found.chi2_0_s),
+            Output::F32(found.constraint_s),
+            Output::U32(found.n_good_s),
+        ])
     }
 
     /// One of the bases from coefficients.
     ///
     /// # Errors
     /// Where the device fails.
-    pub fn update_basis(&self, dev: &B, which: usize) -> Result<(), KernelError> {
-        dev.update_basis(&self.weighted(), &self.coeffs_sk[which], self.components[which]).map(drop)
+    pub fn update_basis(&self, dev: &B, which: usize) -> Result<Vec<Output<B>>, KernelError> {
+        let found = dev.update_basis(&self.weighted(), &self.coeffs_sk[which], self.components[which])?;
+        Ok(vec![Output::F32(found.basis_kp), Output::U32(found.n_spectra_p)])
     }
 }
 

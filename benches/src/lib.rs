@@ -1,10 +1,16 @@
 //! What the benchmarks share: one simulated release, made once, the same for every device.
 
 pub mod device;
+pub mod judges;
+pub mod numbers;
+pub mod operations;
+pub mod record;
+pub mod run_folder;
 
 use std::path::{Path, PathBuf};
 
 use specmill::fits::{CoaddBatch, CoaddFile};
+use specmill_schemas::catalogs::catalogs;
 use specmill_simulate::{Resolution, SimulateConfig, Truth, simulate};
 
 /// Targets per simulated file, as in a typical genuine coadd.
@@ -23,6 +29,28 @@ pub fn release(folder: &Path, units: usize) -> Vec<PathBuf> {
     };
     let report = simulate(&config).expect("the benchmark's input can be written");
     coadds(&report.files)
+}
+
+/// The HDU of a redshift catalogue that holds its rows.
+pub const ZCATALOG_HDU: &str = "ZCATALOG";
+
+/// Rows of the simulated redshift catalogue.
+const ZCATALOG_ROWS: usize = 50_000;
+
+/// A simulated redshift catalogue below `folder`.
+///
+/// # Panics
+/// Where the folder cannot be written.
+pub fn zcatalog(folder: &Path) -> PathBuf {
+    let config = SimulateConfig {
+        spectra: false,
+        truth: Truth::None,
+        catalogs: catalogs().into_iter().filter(|catalog| catalog.name == "zall-pix").collect(),
+        ..SimulateConfig::new(folder, ZCATALOG_ROWS)
+    };
+    let report = simulate(&config).expect("the benchmark's input can be written");
+    let is_fits = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "fits");
+    report.files.iter().find(is_fits).expect("the catalogue is a file").clone()
 }
 
 /// The coadds among some files.

@@ -44,6 +44,7 @@ mod sink;
 pub mod stage;
 pub mod stages;
 pub mod status;
+pub mod table_file;
 mod termination;
 pub mod unit;
 mod verify;

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use specmill_benches::device::{Inputs, N_GALAXY, N_GRID, N_NEIGHBORS, N_PIXELS, NEIGHBOR_D};
+use specmill_benches::device::{Inputs, N_GALAXY, N_GRID, N_NEIGHBORS, N_PIXELS, NEIGHBOR_D, Output};
 use specmill_kernels::cuda::NoCache;
 use specmill_kernels::ops::combine_arms::MaskRule;
 use specmill_kernels::{ArmBatch, ArmSpectra, Backend, Device, KernelError, Opened};
@@ -110,7 +110,7 @@ fn measure<B: Backend>(dev: &B, inputs: &Inputs<B>) -> Result<Vec<Measured>, Ker
     let cost = |bytes: f64, flops: f64| Cost { bytes, flops };
     let arms_bytes = 12.0 * 7958.0;
     let mut rows: Vec<Measured> = Vec::new();
-    let mut add = |name, shape: String, cost, work: &dyn Fn() -> Result<(), KernelError>| {
+    let mut add = |name, shape: String, cost, work: &Launch<'_, B>| {
         fastest(dev, work).map(|seconds| rows.push((name, shape, cost, seconds)))
     };
     add("combine_arms", shape(N_PIXELS), cost(arms_bytes + 12.0 * wide, 5.0 * 177.0), &|| {
@@ -146,7 +146,10 @@ fn measure<B: Backend>(dev: &B, inputs: &Inputs<B>) -> Result<Vec<Measured>, Ker
     Ok(rows)
 }
 
-fn fastest<B: Backend>(dev: &B, work: &dyn Fn() -> Result<(), KernelError>) -> Result<f64, KernelError> {
+/// A launch and what it gives.
+type Launch<'a, B> = dyn Fn() -> Result<Vec<Output<B>>, KernelError> + 'a;
+
+fn fastest<B: Backend>(dev: &B, work: &Launch<'_, B>) -> Result<f64, KernelError> {
     let mut fastest = f64::INFINITY;
     for _ in 0..REPEATS {
         dev.synchronize()?;

@@ -1,6 +1,7 @@
 //! `catalog convert`: a table of a FITS file as a Parquet file.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -35,7 +36,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<Exit> {
     if reader.columns().is_empty() {
         return Err(wrong("--hdu", format!("{} has no columns", hdu.label())));
     }
-    let notes = write(&reader, hdu, args)?;
+    let notes = write(&reader, hdu, &args.out)?;
     let seconds = started.elapsed().as_secs_f64();
     print(&said(&reader, hdu, args, &notes, seconds)?)?;
     Ok(Exit::Complete)
@@ -67,14 +68,18 @@ fn choose<'s>(source: &'s Source, wanted: Option<&str>) -> Result<&'s HduInfo> {
     }
 }
 
-fn write(reader: &TableReader<'_>, hdu: &HduInfo, args: &ConvertArgs) -> Result<Vec<Notes>> {
+/// Writes all of a table to a file; what was noted about each column.
+///
+/// # Errors
+/// Where the table cannot be read or the disk refuses; then no file is left.
+pub(crate) fn write(reader: &TableReader<'_>, hdu: &HduInfo, out: &Path) -> Result<Vec<Notes>> {
     let footer: Vec<(String, String)> =
         hdu.extname.iter().map(|name| ("fits.extname".to_owned(), name.clone())).collect();
     // In the Arrow schema as well, where pyarrow and its like look first.
     let metadata: HashMap<String, String> = footer.iter().cloned().collect();
     let schema = reader.schema().with_metadata(metadata);
     let sample: Vec<ArrayRef> = reader.head(SAMPLE_ROWS)?.into_iter().map(|column| column.array).collect();
-    let mut writer = WideWriter::create(&args.out, Arc::new(schema), footer, &sample)?;
+    let mut writer = WideWriter::create(out, Arc::new(schema), footer, &sample)?;
     drop(sample);
     let notes = Mutex::new(vec![Notes::default(); reader.columns().len()]);
     // A block is a row group: its rows depend on the table and its columns alone.
@@ -86,7 +91,7 @@ fn write(reader: &TableReader<'_>, hdu: &HduInfo, args: &ConvertArgs) -> Result<
             Ok(decoded.into_iter().map(|column| column.array).collect())
         })
     })?;
-    let folder = args.out.parent().map(std::path::Path::to_owned).unwrap_or_default();
+    let folder = out.parent().map(Path::to_owned).unwrap_or_default();
     writer.finish()?.commit(&folder)?;
     Ok(notes.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

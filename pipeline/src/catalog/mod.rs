@@ -1,6 +1,6 @@
 //! `catalog`: what a FITS file holds, its tables as Parquet, whatever their columns, and whether a run has them right.
 
-mod convert;
+pub(crate) mod convert;
 mod inspect;
 mod tally;
 pub(crate) mod verify;

@@ -49,7 +49,7 @@ struct Shop<'a, B> {
 ///
 /// # Errors
 /// Where the run folder cannot be written; a unit whose spectra cannot be read is in the ledger instead.
-pub(crate) fn run<B: Backend>(
+pub fn run<B: Backend>(
     dev: &B,
     plan: &Plan,
     inventory: &Inventory,

@@ -2,11 +2,11 @@
 
 mod batches;
 pub(crate) mod catalog;
-pub(crate) mod embed;
+pub mod embed;
 pub mod extract;
-pub(crate) mod fit_basis;
+pub mod fit_basis;
 pub mod inventory;
-pub(crate) mod neighbors;
+pub mod neighbors;
 pub(crate) mod upstream;
 
 pub use catalog::CatalogError;

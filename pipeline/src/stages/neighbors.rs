@@ -56,7 +56,7 @@ struct Found {
 ///
 /// # Errors
 /// Where the run folder cannot be read or written, or memory does not suffice.
-pub(crate) fn run<B: Backend>(
+pub fn run<B: Backend>(
     dev: &B,
     plan: &Plan,
     inventory: &Inventory,

@@ -39,7 +39,7 @@ const NORMALIZATION: &str = "amplitude a fitted to the mean spectrum with ivar w
 ///
 /// # Errors
 /// Where the run folder cannot be written or read, or memory does not suffice for the sample.
-pub(crate) fn run<B: Backend>(
+pub fn run<B: Backend>(
     dev: &B,
     plan: &Plan,
     inventory: &Inventory,
