@@ -56,6 +56,23 @@ pub trait Backend: Sync + Sized {
     /// Where the copy fails.
     fn download<T: Element>(&self, array: &Self::Array<T>) -> Result<Vec<T>, KernelError>;
 
+    /// Moves device memory to the host; no copy where they are the same.
+    ///
+    /// # Errors
+    /// Where the copy fails.
+    fn fetch<T: Element>(&self, array: Self::Array<T>) -> Result<Vec<T>, KernelError>;
+
+    /// Does `work` on some rows in pieces that suit the device, and returns what they gave in the order of the
+    /// rows: on the CPU a piece stays in the caches of the one thread that works on it, a card takes all at once.
+    ///
+    /// # Errors
+    /// That of the first piece with one.
+    fn in_pieces<T: Send, E: Send>(
+        &self,
+        rows: Range<usize>,
+        work: impl Fn(Range<usize>) -> Result<T, E> + Sync,
+    ) -> Result<Vec<T>, E>;
+
     /// Waits until every operation asked for so far is done.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::thread::available_parallelism;
 
+use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::ops::breaks::{self, BreakBands, Breaks};
@@ -25,6 +26,9 @@ use crate::simd::Simd;
 use crate::{
     ArmSpectra, Backend, Band, DeviceInfo, Element, Grid, KernelError, MemoryInfo, SpectraBatch, Weighted,
 };
+
+/// Rows of a piece: what is made of this many of DESI's spectra lies in a core's second cache.
+const PIECE_ROWS: usize = 8;
 
 /// The CPU as a device; a spectrum is computed by one thread, so their number changes no bit.
 #[derive(Debug)]
@@ -91,6 +95,27 @@ impl Backend for Cpu {
 
     fn download<T: Element>(&self, array: &Vec<T>) -> Result<Vec<T>, KernelError> {
         Ok(array.clone())
+    }
+
+    fn fetch<T: Element>(&self, array: Vec<T>) -> Result<Vec<T>, KernelError> {
+        Ok(array)
+    }
+
+    fn in_pieces<T: Send, E: Send>(
+        &self,
+        rows: Range<usize>,
+        work: impl Fn(Range<usize>) -> Result<T, E> + Sync,
+    ) -> Result<Vec<T>, E> {
+        let piece = |i: usize| {
+            let start = rows.start + i * PIECE_ROWS;
+            work(start..rows.end.min(start + PIECE_ROWS))
+        };
+        let pieces = 0..rows.len().div_ceil(PIECE_ROWS);
+        // One by one, so that no thread waits for the others' pieces. All of them, so that of several errors the
+        // first is told whatever the threads do.
+        let results: Vec<Result<T, E>> =
+            self.pool.install(|| pieces.into_par_iter().with_max_len(1).map(piece).collect());
+        results.into_iter().collect()
     }
 
     fn synchronize(&self) -> Result<(), KernelError> {

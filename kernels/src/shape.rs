@@ -1,5 +1,7 @@
 //! The shapes spectra come in.
 
+use std::ops::Range;
+
 use crate::{Backend, KernelError};
 
 /// A uniform observed wavelength grid: pixel p is centred on `first_aa + p * step_aa`.
@@ -69,9 +71,24 @@ impl<B: Backend> ArmSpectra<B> {
     /// # Errors
     /// [`KernelError::Shape`] where an array's length disagrees with `n_spectra` and the arm's pixels.
     pub fn upload(dev: &B, arms: &[ArmBatch; 3], fiberstatus_s: &[i32]) -> Result<Self, KernelError> {
-        let n_spectra = fiberstatus_s.len();
+        Self::upload_rows(dev, arms, 0..fiberstatus_s.len(), fiberstatus_s)
+    }
+
+    /// Copies some rows of a batch to the device; `fiberstatus_s` is that of the whole batch.
+    ///
+    /// # Errors
+    /// As [`Self::upload`].
+    ///
+    /// # Panics
+    /// Where the batch has not so many rows.
+    pub fn upload_rows(
+        dev: &B,
+        arms: &[ArmBatch; 3],
+        rows: Range<usize>,
+        fiberstatus_s: &[i32],
+    ) -> Result<Self, KernelError> {
         for arm in arms {
-            let expected = n_spectra * arm.n_pixels;
+            let expected = fiberstatus_s.len() * arm.n_pixels;
             let lengths = [
                 ("flux_sp", arm.flux_sp.len()),
                 ("ivar_sp", arm.ivar_sp.len()),
@@ -89,14 +106,18 @@ impl<B: Backend> ArmSpectra<B> {
                 }
             }
         }
+        let pixels = |arm: &ArmBatch| rows.start * arm.n_pixels..rows.end * arm.n_pixels;
+        let flux = |arm: &ArmBatch| dev.upload(&arm.flux_sp[pixels(arm)]);
+        let ivar = |arm: &ArmBatch| dev.upload(&arm.ivar_sp[pixels(arm)]);
+        let mask = |arm: &ArmBatch| dev.upload(&arm.mask_sp[pixels(arm)]);
         let [b, r, z] = arms;
         Ok(Self {
-            n_spectra,
+            n_spectra: rows.len(),
             layout_a: [b, r, z].map(|arm| (arm.first_pixel, arm.n_pixels)),
-            flux_asp: [dev.upload(&b.flux_sp)?, dev.upload(&r.flux_sp)?, dev.upload(&z.flux_sp)?],
-            ivar_asp: [dev.upload(&b.ivar_sp)?, dev.upload(&r.ivar_sp)?, dev.upload(&z.ivar_sp)?],
-            mask_asp: [dev.upload(&b.mask_sp)?, dev.upload(&r.mask_sp)?, dev.upload(&z.mask_sp)?],
-            fiberstatus_s: dev.upload(fiberstatus_s)?,
+            flux_asp: [flux(b)?, flux(r)?, flux(z)?],
+            ivar_asp: [ivar(b)?, ivar(r)?, ivar(z)?],
+            mask_asp: [mask(b)?, mask(r)?, mask(z)?],
+            fiberstatus_s: dev.upload(&fiberstatus_s[rows.clone()])?,
         })
     }
 }

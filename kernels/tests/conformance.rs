@@ -90,7 +90,9 @@ macro_rules! on_device {
 properties! {
     threads:
         threads_share_a_device,
-        arrays_of_any_length_come_back;
+        arrays_of_any_length_come_back,
+        pieces_of_a_batch_are_its_rows,
+        the_first_error_of_several_pieces_is_told;
     combine_arms:
         equals_the_cpu_to_the_bit,
         agrees_with_the_reference,

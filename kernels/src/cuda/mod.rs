@@ -147,6 +147,18 @@ impl<M: Machine> Backend for Cuda<M> {
         Ok(host)
     }
 
+    fn fetch<T: Element>(&self, array: Self::Array<T>) -> Result<Vec<T>, KernelError> {
+        self.download(&array)
+    }
+
+    fn in_pieces<T: Send, E: Send>(
+        &self,
+        rows: Range<usize>,
+        work: impl Fn(Range<usize>) -> Result<T, E> + Sync,
+    ) -> Result<Vec<T>, E> {
+        work(rows).map(|all| vec![all])
+    }
+
     fn synchronize(&self) -> Result<(), KernelError> {
         self.machine.synchronize()
     }

@@ -1,6 +1,5 @@
 //! A coadd: the three arms of every target, and who the targets are.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
 
@@ -60,27 +59,6 @@ pub struct CoaddBatch {
     pub rows: Range<usize>,
     /// Arms b, r, z.
     pub arms: [ArmBatch; 3],
-}
-
-impl CoaddBatch {
-    /// Some rows of the batch; all of them are no copy.
-    pub(crate) fn piece(&self, rows: Range<usize>) -> Cow<'_, Self> {
-        if rows == (0..self.rows.len()) {
-            return Cow::Borrowed(self);
-        }
-        let arms = [0, 1, 2].map(|a| {
-            let arm = &self.arms[a];
-            let pixels = rows.start * arm.n_pixels..rows.end * arm.n_pixels;
-            ArmBatch {
-                first_pixel: arm.first_pixel,
-                n_pixels: arm.n_pixels,
-                flux_sp: arm.flux_sp[pixels.clone()].to_vec(),
-                ivar_sp: arm.ivar_sp[pixels.clone()].to_vec(),
-                mask_sp: arm.mask_sp[pixels].to_vec(),
-            }
-        });
-        Cow::Owned(Self { rows: self.rows.start + rows.start..self.rows.start + rows.end, arms })
-    }
 }
 
 /// The HDUs of one arm.

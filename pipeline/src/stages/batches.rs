@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use specmill_kernels::{Backend, KernelError};
 
-/// Rows of a batch on the CPU: enough for every core, few enough to stay in its caches.
+/// Rows of a batch on the CPU: pieces enough for every core, little enough to hold several of.
 const CPU_ROWS: usize = 64;
 
 /// Rows of a batch on a card: each launch then has more threads than the card runs at once.

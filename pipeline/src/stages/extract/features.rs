@@ -13,9 +13,9 @@ use crate::plan::Plan;
 use crate::unit::UnitId;
 
 use super::measure::{RowNumbers, Tables, row_number};
+use super::photometry::put_photometry;
 use super::target::Verdict;
 use super::unit::UnitContext;
-use super::windows::Windows;
 
 /// Builds one row for each row of the coadd in `rows`.
 pub(super) fn rows(
@@ -24,12 +24,12 @@ pub(super) fn rows(
     unit: &UnitContext,
     rows: Range<usize>,
     numbers: &RowNumbers,
-    (windows, synthetic): (&Windows, &Windows),
 ) -> Result<RecordBatch, ArrowError> {
     let mut columns = Columns::new(rows.len());
     put_identity(&mut columns, plan, unit, rows.clone());
     put_verdicts(&mut columns, &numbers.verdict_s);
     put_redshifts(&mut columns, unit, rows.clone());
+    let first_row = rows.start;
     put_targeting(&mut columns, unit, rows);
     columns.float32("ebv", numbers.ebv_s.iter().copied());
     columns.int32("flags", numbers.flags_s.iter().copied().map(Some));
@@ -43,12 +43,8 @@ pub(super) fn rows(
             snr.map(|(verdict, snr_a)| snr_a[a].filter(|_| matches!(verdict, Verdict::Measure { .. }))),
         );
     }
-    for (name, column) in windows.floats.iter().chain(&synthetic.floats) {
-        columns.float32(name.as_str(), column.iter().copied());
-    }
-    for (name, column) in &windows.flags {
-        columns.put(name.as_str(), Arc::new(column.iter().copied().collect::<Int16Array>()));
-    }
+    tables.windows.put_columns(&mut columns, &numbers.bands, &numbers.verdict_s);
+    put_photometry(&mut columns, unit, first_row, &numbers.photometry_s);
     columns.into_batch(&tables.features_schema)
 }
 

@@ -1,5 +1,7 @@
 //! From a batch of arms to rows: every operation in the order the light needs it.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -8,7 +10,6 @@ use arrow::array::{
 };
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use ndarray::{ArrayView2, ShapeError};
 use specmill_kernels::ops::combine_arms::used_arms;
 use specmill_kernels::ops::extinction::ExtinctionCurve;
 use specmill_kernels::ops::median_snr::SnrRanges;
@@ -23,9 +24,10 @@ use crate::plan::Plan;
 use crate::stages::batches::DeviceFull;
 
 use super::features;
+use super::photometry::Photometry;
 use super::target::{Rules, Verdict, judge};
 use super::unit::UnitContext;
-use super::windows::WindowTables;
+use super::windows::{BandNumbers, WindowTables};
 
 /// Everything a batch needs that does not change during a run.
 pub(super) struct Tables {
@@ -41,8 +43,7 @@ pub(super) struct Tables {
 /// What a batch gave.
 pub(super) struct Measured {
     pub(super) features: RecordBatch,
-    /// In the order of [`Class::ALL`].
-    pub(super) spectra: [Option<RecordBatch>; 3],
+    pub(super) spectra: Vec<(Class, RecordBatch)>,
     pub(super) counts: RowCounts,
 }
 
@@ -53,8 +54,6 @@ pub(super) enum MeasureError {
     Kernel(#[from] KernelError),
     #[error("rows disagree with the schema")]
     Batch(#[from] ArrowError),
-    #[error("a batch disagrees with its shape")]
-    Shape(#[from] ShapeError),
 }
 
 impl MeasureError {
@@ -62,7 +61,7 @@ impl MeasureError {
     pub(super) fn kernel(&self) -> Option<&KernelError> {
         match self {
             Self::Kernel(error) => Some(error),
-            Self::Batch(_) | Self::Shape(_) => None,
+            Self::Batch(_) => None,
         }
     }
 }
@@ -74,6 +73,7 @@ impl DeviceFull for MeasureError {
 }
 
 /// Numbers per row that the feature columns are made from.
+#[derive(Default)]
 pub(super) struct RowNumbers {
     pub(super) verdict_s: Vec<Verdict>,
     pub(super) flags_s: Vec<i32>,
@@ -84,56 +84,108 @@ pub(super) struct RowNumbers {
     pub(super) n_bad_s: Vec<i32>,
     /// [s, 3]; `None` where the arm is absent.
     pub(super) snr_sa: Vec<[Option<f32>; 3]>,
+    pub(super) bands: BandNumbers,
+    pub(super) photometry_s: Vec<Photometry>,
 }
 
-/// Measures one batch of a unit.
+impl RowNumbers {
+    /// Adds the rows that follow.
+    fn append(&mut self, next: Self) {
+        self.verdict_s.extend(next.verdict_s);
+        self.flags_s.extend(next.flags_s);
+        self.ebv_s.extend(next.ebv_s);
+        self.n_good_s.extend(next.n_good_s);
+        self.n_masked_s.extend(next.n_masked_s);
+        self.n_bad_s.extend(next.n_bad_s);
+        self.snr_sa.extend(next.snr_sa);
+        self.bands.append(next.bands);
+        self.photometry_s.extend(next.photometry_s);
+    }
+}
+
+/// Measures some rows of a batch of a unit.
 pub(super) fn measure_batch<B: Backend>(
     dev: &B,
     plan: &Plan,
     tables: &Tables,
     unit: &UnitContext,
     batch: &CoaddBatch,
+    rows: Range<usize>,
 ) -> Result<Measured, MeasureError> {
-    let rows = batch.rows.clone();
-    let n = rows.len();
-    let fiberstatus_s: Vec<i32> = match &unit.fibermap.coadd_fiberstatus {
-        Some(status) => status[rows.clone()].to_vec(),
-        None => vec![0; n],
+    let fiberstatus_s = match &unit.fibermap.coadd_fiberstatus {
+        Some(status) => Cow::Borrowed(&status[batch.rows.clone()]),
+        None => Cow::Owned(vec![0; batch.rows.len()]),
     };
-    let arms = ArmSpectra::upload(dev, &batch.arms, &fiberstatus_s)?;
-    let snr = dev.download(&dev.median_snr_arms(&arms, &plan.grid, &tables.snr_ranges)?)?;
-    let mut observed = dev.combine_arms(&arms, &plan.grid, plan.mask_rule)?;
-    let pixels = dev.count_pixels(&observed)?;
-    let (good_s, masked_s) = (dev.download(&pixels.n_good_s)?, dev.download(&pixels.n_masked_s)?);
-
-    let mut numbers = RowNumbers {
-        verdict_s: Vec::with_capacity(n),
-        flags_s: Vec::with_capacity(n),
-        ebv_s: Vec::with_capacity(n),
-        n_good_s: Vec::with_capacity(n),
-        n_masked_s: Vec::with_capacity(n),
-        n_bad_s: count_bad_pixels(&batch.arms, n)?,
-        snr_sa: snr_per_arm(&snr, unit),
-    };
-    for ((s, row), (good, masked)) in rows.clone().enumerate().zip(good_s.into_iter().zip(masked_s)) {
-        numbers.n_good_s.push(pixel_count(good));
-        numbers.n_masked_s.push(pixel_count(masked));
-        numbers.verdict_s.push(judge(&unit.known(row), good > 0, &tables.rules));
-        numbers.ebv_s.push(usable_ebv(unit, row));
-        let flags = row_flags(unit, row, &numbers, fiberstatus_s[s], plan);
-        numbers.flags_s.push(flags);
+    let task = Task { dev, plan, tables, unit, batch, fiberstatus_s: &fiberstatus_s };
+    let mut numbers = RowNumbers::default();
+    let mut spectra = Vec::new();
+    for (more_numbers, more_spectra) in dev.in_pieces(rows.clone(), |rows| task.measure(rows))? {
+        numbers.append(more_numbers);
+        spectra.extend(more_spectra);
     }
-    let measured_rows: Vec<(usize, f64)> = chosen(&numbers.verdict_s, None);
-    let synthetic = tables.windows.measure_synthetic(dev, &observed, unit, rows.start, &measured_rows)?;
-    if plan.run_file.extract.correct_extinction {
-        let ebv_s: Vec<f32> = numbers.ebv_s.iter().map(|ebv| ebv.unwrap_or(0.0)).collect();
-        dev.correct_extinction(&mut observed, &tables.curve, &ebv_s)?;
-    }
-    let windows = tables.windows.measure(dev, &observed, &plan.grid, &numbers.verdict_s)?;
-    let spectra = rest_spectra(dev, plan, tables, unit, (rows.start, &observed, &numbers.verdict_s))?;
     let counts = count_rows(&numbers.verdict_s);
-    let features = features::rows(plan, tables, unit, rows, &numbers, (&windows, &synthetic))?;
+    let features = features::rows(plan, tables, unit, task.file_rows(&rows), &numbers)?;
     Ok(Measured { features, spectra, counts })
+}
+
+/// A batch, and everything that measuring it takes.
+struct Task<'a, B> {
+    dev: &'a B,
+    plan: &'a Plan,
+    tables: &'a Tables,
+    unit: &'a UnitContext,
+    batch: &'a CoaddBatch,
+    fiberstatus_s: &'a [i32],
+}
+
+impl<B: Backend> Task<'_, B> {
+    /// Rows of the batch as rows of the file.
+    fn file_rows(&self, rows: &Range<usize>) -> Range<usize> {
+        self.batch.rows.start + rows.start..self.batch.rows.start + rows.end
+    }
+
+    /// Numbers and rest-frame spectra of some rows.
+    fn measure(&self, rows: Range<usize>) -> Result<(RowNumbers, Vec<(Class, RecordBatch)>), MeasureError> {
+        let Self { dev, plan, tables, unit, .. } = *self;
+        let first_row = self.file_rows(&rows).start;
+        let arms = ArmSpectra::upload_rows(dev, &self.batch.arms, rows.clone(), self.fiberstatus_s)?;
+        let snr = dev.fetch(dev.median_snr_arms(&arms, &plan.grid, &tables.snr_ranges)?)?;
+        let mut observed = dev.combine_arms(&arms, &plan.grid, plan.mask_rule)?;
+        drop(arms);
+        let pixels = dev.count_pixels(&observed)?;
+        let counts = (dev.fetch(pixels.n_good_s)?, dev.fetch(pixels.n_masked_s)?);
+        let mut numbers = self.judge(rows, &counts);
+        numbers.snr_sa = snr_per_arm(&snr, unit);
+
+        let measured_rows: Vec<(usize, f64)> = chosen(&numbers.verdict_s, None);
+        let curves = &tables.windows.curves;
+        numbers.photometry_s = curves.measure(dev, &observed, unit, first_row, &measured_rows)?;
+        if plan.run_file.extract.correct_extinction {
+            let ebv_s: Vec<f32> = numbers.ebv_s.iter().map(|ebv| ebv.unwrap_or(0.0)).collect();
+            dev.correct_extinction(&mut observed, &tables.curve, &ebv_s)?;
+        }
+        numbers.bands = tables.windows.measure(dev, &observed, &plan.grid, &numbers.verdict_s)?;
+        let spectra = rest_spectra(dev, plan, tables, unit, (first_row, &observed, &numbers.verdict_s))?;
+        Ok((numbers, spectra))
+    }
+
+    /// What becomes of some rows with so many good and masked pixels.
+    fn judge(&self, rows: Range<usize>, (good_s, masked_s): &(Vec<u32>, Vec<u32>)) -> RowNumbers {
+        let Self { plan, unit, .. } = *self;
+        let mut numbers =
+            RowNumbers { n_bad_s: count_bad_pixels(&self.batch.arms, rows.clone()), ..RowNumbers::default() };
+        let fiberstatus_s = &self.fiberstatus_s[rows.clone()];
+        let pixels = good_s.iter().zip(masked_s).zip(fiberstatus_s);
+        for (row, ((good, masked), fiberstatus)) in self.file_rows(&rows).zip(pixels) {
+            numbers.n_good_s.push(pixel_count(*good));
+            numbers.n_masked_s.push(pixel_count(*masked));
+            numbers.verdict_s.push(judge(&unit.known(row), *good > 0, &self.tables.rules));
+            numbers.ebv_s.push(usable_ebv(unit, row));
+            let flags = row_flags(unit, row, &numbers, *fiberstatus, plan);
+            numbers.flags_s.push(flags);
+        }
+        numbers
+    }
 }
 
 /// Rows of the batch that are to be measured, of one class or of all, with their redshifts.
@@ -188,21 +240,19 @@ fn row_flags(unit: &UnitContext, row: usize, numbers: &RowNumbers, fiberstatus: 
     bits
 }
 
-/// Pixels of each row, over all arms, that are not finite or have a negative ivar.
-fn count_bad_pixels(arms: &[ArmBatch; 3], n_spectra: usize) -> Result<Vec<i32>, ShapeError> {
-    let is_bad = |(flux, ivar): (&f32, &f32)| !(flux.is_finite() && ivar.is_finite() && *ivar >= 0.0);
-    let mut n_bad_s = vec![0; n_spectra];
-    for arm in arms {
-        let shape = (n_spectra, arm.n_pixels);
-        let flux_sp = ArrayView2::from_shape(shape, &arm.flux_sp)?;
-        let ivar_sp = ArrayView2::from_shape(shape, &arm.ivar_sp)?;
-        for (n_bad, (flux_p, ivar_p)) in
-            n_bad_s.iter_mut().zip(flux_sp.outer_iter().zip(ivar_sp.outer_iter()))
-        {
-            *n_bad += row_number(flux_p.iter().zip(ivar_p).filter(|pixel| is_bad(*pixel)).count());
-        }
-    }
-    Ok(n_bad_s)
+/// Pixels of each of some rows, over all arms, that are not finite or have a negative ivar.
+fn count_bad_pixels(arms: &[ArmBatch; 3], rows: Range<usize>) -> Vec<i32> {
+    // Comparisons with NaN are false, and comparisons are vector instructions everywhere.
+    let is_bad = |flux: f32, ivar: f32| !((flux.abs() <= f32::MAX) & (0.0..=f32::MAX).contains(&ivar));
+    let of_row = |row: usize| {
+        let of_arm = |arm: &ArmBatch| -> u32 {
+            let pixels = row * arm.n_pixels..(row + 1) * arm.n_pixels;
+            let (flux_p, ivar_p) = (&arm.flux_sp[pixels.clone()], &arm.ivar_sp[pixels]);
+            flux_p.iter().zip(ivar_p).map(|(&flux, &ivar)| u32::from(is_bad(flux, ivar))).sum()
+        };
+        pixel_count(arms.iter().map(of_arm).sum())
+    };
+    rows.map(of_row).collect()
 }
 
 fn count_rows(verdict_s: &[Verdict]) -> RowCounts {
@@ -226,8 +276,8 @@ fn rest_spectra<B: Backend>(
     tables: &Tables,
     unit: &UnitContext,
     (first_row, observed, verdict_s): Combined<'_, B>,
-) -> Result<[Option<RecordBatch>; 3], MeasureError> {
-    let mut batches = [None, None, None];
+) -> Result<Vec<(Class, RecordBatch)>, MeasureError> {
+    let mut batches = Vec::new();
     if !plan.run_file.extract.write_spectra {
         return Ok(batches);
     }
@@ -237,8 +287,8 @@ fn rest_spectra<B: Backend>(
             continue;
         }
         let rest = dev.to_rest_frame(observed, &plan.grid, &rows, plan.rest_grid(class))?;
+        let length = i32::try_from(rest.n_pixels).unwrap_or(i32::MAX);
         let list = |values: Vec<f32>| -> Result<ArrayRef, ArrowError> {
-            let length = i32::try_from(rest.n_pixels).unwrap_or(i32::MAX);
             let values = Arc::new(Float32Array::from(values));
             Ok(Arc::new(FixedSizeListArray::try_new(Arc::new(list_item()), length, values, None)?))
         };
@@ -250,11 +300,11 @@ fn rest_spectra<B: Backend>(
             Arc::new(Int64Array::from_iter_values(targetid)),
             Arc::new(Int32Array::from_iter_values(file_rows.iter().map(|row| row_number(*row)))),
             Arc::new(Float64Array::from_iter_values(rows.iter().map(|(_, z)| *z))),
-            list(dev.download(&rest.flux_sp)?)?,
-            list(dev.download(&rest.ivar_sp)?)?,
+            list(dev.fetch(rest.flux_sp)?)?,
+            list(dev.fetch(rest.ivar_sp)?)?,
         ];
         let schema = Arc::clone(&tables.spectra_schemas[class.index()]);
-        batches[class.index()] = Some(RecordBatch::try_new(schema, columns)?);
+        batches.push((class, RecordBatch::try_new(schema, columns)?));
     }
     Ok(batches)
 }
@@ -267,4 +317,28 @@ fn pixel_count(n: u32) -> i32 {
 /// A row or pixel number as the tables hold it; FITS files of more than 2^31 targets do not exist.
 pub(super) fn row_number(row: usize) -> i32 {
     i32::try_from(row).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_pixels_are_counted_in_every_arm_of_the_rows_asked_for() {
+        let (nan, infinity) = (f32::NAN, f32::INFINITY);
+        let arm = |flux_sp: &[f32], ivar_sp: &[f32]| ArmBatch {
+            n_pixels: flux_sp.len() / 2,
+            flux_sp: flux_sp.to_vec(),
+            ivar_sp: ivar_sp.to_vec(),
+            ..ArmBatch::default()
+        };
+        let arms = [
+            arm(&[nan, 1.0, -infinity, f32::MAX], &[1.0, nan, 1.0, f32::MAX]),
+            arm(&[], &[]),
+            arm(&[0.0, 1.0, -0.0, 2.0, 3.0, 4.0], &[0.0, -1.0, -0.0, infinity, -infinity, 1e-45]),
+        ];
+        assert_eq!(count_bad_pixels(&arms, 0..2), [3, 3]);
+        assert_eq!(count_bad_pixels(&arms, 1..2), [3]);
+        assert!(count_bad_pixels(&arms, 2..2).is_empty());
+    }
 }

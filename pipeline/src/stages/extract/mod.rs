@@ -7,6 +7,7 @@
 mod features;
 mod measure;
 mod output;
+mod photometry;
 mod target;
 mod unit;
 mod windows;
@@ -284,7 +285,7 @@ fn compute_units<B: Backend>(
                 let _of_unit = tracing::error_span!("unit", unit = %context.input.id).entered();
                 let measured = watch.time(|| {
                     shop.batches.in_pieces(0..batch.rows.len(), |rows| {
-                        measure_batch(shop.dev, shop.plan, shop.tables, &context, &batch.piece(rows))
+                        measure_batch(shop.dev, shop.plan, shop.tables, &context, &batch, rows)
                     })
                 });
                 // A full channel only means that the reader has buffers enough.

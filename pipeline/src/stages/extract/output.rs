@@ -85,8 +85,7 @@ impl<'a> UnitOutput<'a> {
         if let Some(writer) = &mut self.features {
             writer.append(measured.features)?;
         }
-        for (class, batch) in Class::ALL.into_iter().zip(measured.spectra) {
-            let Some(batch) = batch else { continue };
+        for (class, batch) in measured.spectra {
             if self.spectra[class.index()].is_none() {
                 let n_bins = i32::try_from(self.plan.rest_grid(class).n_bins()).unwrap_or(i32::MAX);
                 let writer = self.create(Some(class), &spectra::table(n_bins), SPECTRA_ROWS_PER_GROUP)?;

@@ -1,19 +1,22 @@
 //! Measurements in windows of the combined spectrum: which bands, and their results as columns.
 
+use std::sync::Arc;
+
+use arrow::array::Int16Array;
 use specmill_kernels::ops::breaks::BreakBands;
 use specmill_kernels::ops::indices::{IndexBands, IndexKind};
 use specmill_kernels::ops::ivar_scale::ArmRanges;
 use specmill_kernels::ops::lines::LineBands;
-use specmill_kernels::ops::synthetic::FilterCurve;
 use specmill_kernels::{Backend, Band, Grid, KernelError, SpectraBatch, flag};
 use specmill_schemas::constants::{self, Break, Index, Line};
-use specmill_schemas::features::{BANDS, SNR_WINDOWS_AA};
+use specmill_schemas::features::{ARMS, SNR_WINDOWS_AA};
 
 use crate::class::Class;
+use crate::columns::Columns;
 
 use super::measure::chosen;
+use super::photometry::Curves;
 use super::target::Verdict;
-use super::unit::UnitContext;
 
 /// Rest-frame width of the running median, Å: wide enough to span narrow lines, narrow enough to
 /// follow a galaxy's continuum; QSOs have broad lines and smoother continua.
@@ -29,7 +32,7 @@ pub(crate) fn median_width_aa(class: Class) -> f64 {
 const LONE_ARM_AA: [(f64, f64); 3] = [(3800.0, 5760.0), (5800.0, 7520.0), (7620.0, 9700.0)];
 
 /// Bits that leave a value in its column.
-const MEASURED: u8 = flag::PARTIAL;
+pub(super) const MEASURED: u8 = flag::PARTIAL;
 
 /// The bands of every measurement, as kernels want them, beside the names of their columns.
 pub(super) struct WindowTables {
@@ -41,18 +44,82 @@ pub(super) struct WindowTables {
     line_bands: Vec<LineBands>,
     snr_bands: Vec<Band>,
     arm_ranges: ArmRanges,
-    south: Vec<FilterCurve>,
-    north: Vec<FilterCurve>,
+    pub(super) curves: Curves,
 }
 
-/// A value per row of the batch; `None` for rows and values that were not measured.
-pub(super) type OptionalColumn = Vec<Option<f32>>;
+/// Numbers that the same bands gave, [s, i] each, and the flags they share.
+#[derive(Debug)]
+struct Values<const K: usize> {
+    values: [Vec<f32>; K],
+    flags: Vec<u8>,
+}
 
-/// Columns of one batch, by name, with one entry per row of the batch.
+/// What the bands of some rows gave; but for the last, of the measured ones alone.
 #[derive(Debug, Default)]
-pub(super) struct Windows {
-    pub(super) floats: Vec<(String, OptionalColumn)>,
-    pub(super) flags: Vec<(String, Vec<Option<i16>>)>,
+pub(super) struct BandNumbers {
+    /// Value and ivar, plain and weighted.
+    breaks: [Values<2>; 2],
+    /// Value, its error and the share of good pixels.
+    indices: Values<3>,
+    /// In the order of [`LINE_VALUES`], then the share of good pixels.
+    lines: Values<6>,
+    snr: Values<1>,
+    /// Of every row, [s, a].
+    ivar_scale_sa: Vec<[Option<f32>; 3]>,
+}
+
+/// What there is of each line, as its columns end.
+const LINE_VALUES: [&str; 5] = ["flux", "flux_ivar", "ew", "ew_ivar", "cont"];
+
+impl<const K: usize> Default for Values<K> {
+    fn default() -> Self {
+        Self { values: [const { Vec::new() }; K], flags: Vec::new() }
+    }
+}
+
+impl<const K: usize> Values<K> {
+    fn new<B: Backend>(
+        dev: &B,
+        values: [B::Array<f32>; K],
+        flags: B::Array<u8>,
+    ) -> Result<Self, KernelError> {
+        let mut host = Self { flags: dev.fetch(flags)?, ..Self::default() };
+        for (host, values) in host.values.iter_mut().zip(values) {
+            *host = dev.fetch(values)?;
+        }
+        Ok(host)
+    }
+
+    fn append(&mut self, next: Self) {
+        for (values, next) in self.values.iter_mut().zip(next.values) {
+            values.extend(next);
+        }
+        self.flags.extend(next.flags);
+    }
+
+    /// Value `k` of cell `i`; `None` where its flag says that it was not measured.
+    fn measured(&self, k: usize, i: usize) -> Option<f32> {
+        let value = self.values[k][i];
+        (self.flags[i] & !MEASURED == 0 && value.is_finite()).then_some(value)
+    }
+
+    /// Value `k` of cell `i`; `None` only where the bands leave the spectrum.
+    fn on_spectrum(&self, k: usize, i: usize) -> Option<f32> {
+        (self.flags[i] & flag::OUT_OF_RANGE == 0).then_some(self.values[k][i])
+    }
+}
+
+impl BandNumbers {
+    /// Adds the rows that follow.
+    pub(super) fn append(&mut self, next: Self) {
+        for (values, next) in self.breaks.iter_mut().zip(next.breaks) {
+            values.append(next);
+        }
+        self.indices.append(next.indices);
+        self.lines.append(next.lines);
+        self.snr.append(next.snr);
+        self.ivar_scale_sa.extend(next.ivar_scale_sa);
+    }
 }
 
 fn band((lo_aa, hi_aa): (f64, f64)) -> Band {
@@ -65,12 +132,6 @@ impl WindowTables {
     /// # Errors
     /// Where a filter curve is unusable.
     pub(super) fn new(grid: &Grid) -> Result<Self, KernelError> {
-        let curves = |north| -> Result<Vec<FilterCurve>, KernelError> {
-            constants::filters(north)
-                .iter()
-                .map(|f| FilterCurve::on_grid(grid, &f.wave_aa, &f.response))
-                .collect()
-        };
         let (breaks, indices, lines) = (constants::breaks(), constants::indices(), constants::lines());
         Ok(Self {
             break_bands: breaks
@@ -100,60 +161,46 @@ impl WindowTables {
             arm_ranges: ArmRanges {
                 pixels_a: LONE_ARM_AA.iter().map(|range| pixels(grid, *range)).collect(),
             },
-            south: curves(false)?,
-            north: curves(true)?,
+            curves: Curves::new(grid)?,
             breaks,
             indices,
             lines,
         })
     }
 
-    /// Measures every window of the batch's chosen rows.
+    /// Measures every window of the spectra that are to be measured.
+    ///
+    /// # Errors
+    /// Where the device fails.
     pub(super) fn measure<B: Backend>(
         &self,
         dev: &B,
         observed: &SpectraBatch<B>,
         grid: &Grid,
         verdict_s: &[Verdict],
-    ) -> Result<Windows, KernelError> {
+    ) -> Result<BandNumbers, KernelError> {
         let rows = chosen(verdict_s, None);
-        let mut out = Scatter { rows: &rows, n_rows: verdict_s.len(), windows: Windows::default() };
-        self.measure_breaks(dev, observed, grid, &mut out)?;
-        self.measure_indices(dev, observed, grid, &mut out)?;
-        self.measure_lines(dev, observed, grid, &mut out)?;
-        let snr = dev.median_snr_windows(observed, grid, &rows, &self.snr_bands)?;
-        let (value, flags) = (dev.download(&snr.snr_si)?, dev.download(&snr.flag_si)?);
-        for (i, (wave, ..)) in SNR_WINDOWS_AA.iter().enumerate() {
-            out.value(format!("snr_{wave}"), (&value, &flags), i, SNR_WINDOWS_AA.len());
-        }
-        let mut windows = out.windows;
-        self.measure_ivar_scale(dev, observed, grid, verdict_s, &mut windows)?;
-        Ok(windows)
-    }
-
-    fn measure_breaks<B: Backend>(
-        &self,
-        dev: &B,
-        observed: &SpectraBatch<B>,
-        grid: &Grid,
-        out: &mut Scatter<'_>,
-    ) -> Result<(), KernelError> {
-        let result = dev.measure_breaks(observed, grid, out.rows, &self.break_bands)?;
-        let kinds = [
-            ("", &result.plain_si, &result.plain_ivar_si, &result.plain_flag_si),
-            ("_w", &result.weighted_si, &result.weighted_ivar_si, &result.weighted_flag_si),
+        let breaks = dev.measure_breaks(observed, grid, &rows, &self.break_bands)?;
+        let lines = dev.measure_lines(observed, grid, &rows, &self.line_bands)?;
+        let line_values = [
+            lines.flux_sl,
+            lines.flux_ivar_sl,
+            lines.ew_sl,
+            lines.ew_ivar_sl,
+            lines.continuum_sl,
+            lines.good_fraction_sl,
         ];
-        let n = self.breaks.len();
-        for (suffix, value, ivar, flags) in kinds {
-            let (value, ivar, flags) = (dev.download(value)?, dev.download(ivar)?, dev.download(flags)?);
-            for (i, item) in self.breaks.iter().enumerate() {
-                let name = format!("{}{suffix}", item.name);
-                out.value(format!("{name}_ivar"), (&ivar, &flags), i, n);
-                out.flags(format!("{name}_flag"), &flags, i, n);
-                out.value(name, (&value, &flags), i, n);
-            }
-        }
-        Ok(())
+        let snr = dev.median_snr_windows(observed, grid, &rows, &self.snr_bands)?;
+        Ok(BandNumbers {
+            breaks: [
+                Values::new(dev, [breaks.plain_si, breaks.plain_ivar_si], breaks.plain_flag_si)?,
+                Values::new(dev, [breaks.weighted_si, breaks.weighted_ivar_si], breaks.weighted_flag_si)?,
+            ],
+            indices: self.measure_indices(dev, observed, grid, &rows)?,
+            lines: Values::new(dev, line_values, lines.flag_sl)?,
+            snr: Values::new(dev, [snr.snr_si], snr.flag_si)?,
+            ivar_scale_sa: self.measure_ivar_scale(dev, observed, grid, verdict_s)?,
+        })
     }
 
     fn measure_indices<B: Backend>(
@@ -161,69 +208,30 @@ impl WindowTables {
         dev: &B,
         observed: &SpectraBatch<B>,
         grid: &Grid,
-        out: &mut Scatter<'_>,
-    ) -> Result<(), KernelError> {
-        let result = dev.measure_indices(observed, grid, out.rows, &self.index_bands)?;
-        let mut value = dev.download(&result.value_si)?;
-        let mut err: Vec<f32> = dev.download(&result.ivar_si)?;
-        let good = dev.download(&result.good_fraction_si)?;
-        let flags = dev.download(&result.flag_si)?;
-        let n = self.indices.len();
-        for (cell, (value, err)) in value.iter_mut().zip(&mut err).enumerate() {
-            if flags[cell] & !MEASURED == 0 {
-                (*value, *err) = index_and_error(*value, *err, self.indices[cell % n].is_magnitude);
+        rows: &[(usize, f64)],
+    ) -> Result<Values<3>, KernelError> {
+        let result = dev.measure_indices(observed, grid, rows, &self.index_bands)?;
+        let values = [result.value_si, result.ivar_si, result.good_fraction_si];
+        let mut indices = Values::new(dev, values, result.flag_si)?;
+        let [value, err, _] = &mut indices.values;
+        for (cell, (value, err)) in value.iter_mut().zip(err).enumerate() {
+            if indices.flags[cell] & !MEASURED == 0 {
+                let is_magnitude = self.indices[cell % self.indices.len()].is_magnitude;
+                (*value, *err) = index_and_error(*value, *err, is_magnitude);
             }
         }
-        for (i, item) in self.indices.iter().enumerate() {
-            let name = specmill_schemas::features::index_column(&item.name);
-            out.value(format!("{name}_err"), (&err, &flags), i, n);
-            out.on_spectrum(format!("{name}_good"), (&good, &flags), i, n);
-            out.flags(format!("{name}_flag"), &flags, i, n);
-            out.value(name, (&value, &flags), i, n);
-        }
-        out.windows.add_derived_indices();
-        Ok(())
+        Ok(indices)
     }
 
-    fn measure_lines<B: Backend>(
-        &self,
-        dev: &B,
-        observed: &SpectraBatch<B>,
-        grid: &Grid,
-        out: &mut Scatter<'_>,
-    ) -> Result<(), KernelError> {
-        let result = dev.measure_lines(observed, grid, out.rows, &self.line_bands)?;
-        let flags = dev.download(&result.flag_sl)?;
-        let n = self.lines.len();
-        // A continuum that is not positive spoils the width, not the flux.
-        let but_continuum: Vec<u8> = flags.iter().map(|bits| bits & !flag::CONTINUUM).collect();
-        let columns = [
-            ("flux", dev.download(&result.flux_sl)?, &but_continuum),
-            ("flux_ivar", dev.download(&result.flux_ivar_sl)?, &but_continuum),
-            ("ew", dev.download(&result.ew_sl)?, &flags),
-            ("ew_ivar", dev.download(&result.ew_ivar_sl)?, &flags),
-            ("cont", dev.download(&result.continuum_sl)?, &but_continuum),
-        ];
-        let good = dev.download(&result.good_fraction_sl)?;
-        for (l, item) in self.lines.iter().enumerate() {
-            for (suffix, values, flags) in &columns {
-                out.value(format!("{}_{suffix}", item.name), (values, flags), l, n);
-            }
-            out.on_spectrum(format!("{}_good", item.name), (&good, &flags), l, n);
-            out.flags(format!("{}_flag", item.name), &flags, l, n);
-        }
-        Ok(())
-    }
-
+    /// Of every row, measured or not, [s, a].
     fn measure_ivar_scale<B: Backend>(
         &self,
         dev: &B,
         observed: &SpectraBatch<B>,
         grid: &Grid,
         verdict_s: &[Verdict],
-        windows: &mut Windows,
-    ) -> Result<(), KernelError> {
-        let mut columns: [OptionalColumn; 3] = [(); 3].map(|()| vec![None; verdict_s.len()]);
+    ) -> Result<Vec<[Option<f32>; 3]>, KernelError> {
+        let mut ivar_scale_sa = vec![[None; 3]; verdict_s.len()];
         for class in Class::ALL {
             let rows = chosen(verdict_s, Some(class));
             if rows.is_empty() {
@@ -231,63 +239,80 @@ impl WindowTables {
             }
             let continuum = dev.running_median(observed, grid, &rows, median_width_aa(class))?;
             let scale = dev.ivar_scale(observed, &rows, &continuum, &self.arm_ranges)?;
-            let (scale_sa, flag_sa) = (dev.download(&scale.scale_sa)?, dev.download(&scale.flag_sa)?);
+            let (scale_sa, flag_sa) = (dev.fetch(scale.scale_sa)?, dev.fetch(scale.flag_sa)?);
             for (i, (s, _)) in rows.iter().enumerate() {
-                for (a, column) in columns.iter_mut().enumerate() {
-                    column[*s] = (flag_sa[3 * i + a] == 0).then_some(scale_sa[3 * i + a]);
+                for (a, scale) in ivar_scale_sa[*s].iter_mut().enumerate() {
+                    *scale = (flag_sa[3 * i + a] == 0).then_some(scale_sa[3 * i + a]);
                 }
             }
         }
-        for (arm, column) in specmill_schemas::features::ARMS.iter().zip(columns) {
-            windows.floats.push((format!("ivar_scale_{arm}"), column));
-        }
-        Ok(())
+        Ok(ivar_scale_sa)
     }
 
-    /// Synthetic photometry of the spectra as observed, before extinction is removed.
-    pub(super) fn measure_synthetic<B: Backend>(
-        &self,
-        dev: &B,
-        observed: &SpectraBatch<B>,
-        unit: &UnitContext,
-        first_row: usize,
-        rows: &[(usize, f64)],
-    ) -> Result<Windows, KernelError> {
-        let fibermap = &unit.fibermap;
-        let is_north =
-            |s: usize| fibermap.photsys.as_ref().is_some_and(|photsys| photsys[first_row + s] == "N");
-        let n_rows = observed.n_spectra;
-        let empty = || vec![None; n_rows];
-        let mut flux_f = [empty(), empty(), empty()];
-        let mut ivar_f = [empty(), empty(), empty()];
-        let mut coverage_f = [empty(), empty(), empty()];
-        for (curves, north) in [(&self.south, false), (&self.north, true)] {
-            let chosen: Vec<usize> = rows.iter().map(|(s, _)| *s).filter(|s| is_north(*s) == north).collect();
-            let result = dev.synthetic_fluxes(observed, &chosen, curves)?;
-            let (flux, ivar) = (dev.download(&result.flux_sf)?, dev.download(&result.ivar_sf)?);
-            let (coverage, flags) = (dev.download(&result.coverage_sf)?, dev.download(&result.flag_sf)?);
-            for (i, s) in chosen.iter().enumerate() {
-                for f in 0..BANDS.len() {
-                    let cell = BANDS.len() * i + f;
-                    let measured = flags[cell] & !MEASURED == 0;
-                    flux_f[f][*s] = measured.then_some(flux[cell]);
-                    ivar_f[f][*s] = measured.then_some(ivar[cell]);
-                    coverage_f[f][*s] = Some(coverage[cell]);
-                }
+    /// Adds the columns of some rows.
+    pub(super) fn put_columns(&self, columns: &mut Columns, numbers: &BandNumbers, verdict_s: &[Verdict]) {
+        let mut out = Scatter { index_s: measured_index(verdict_s), columns };
+        for (suffix, values) in ["", "_w"].iter().zip(&numbers.breaks) {
+            for (i, item) in self.breaks.iter().enumerate() {
+                let (name, cell) = (format!("{}{suffix}", item.name), |s: usize| s * self.breaks.len() + i);
+                out.floats(format!("{name}_ivar"), |s| values.measured(1, cell(s)));
+                out.flags(format!("{name}_flag"), |s| values.flags[cell(s)]);
+                out.floats(name, |s| values.measured(0, cell(s)));
             }
         }
-        let fiberflux = [&fibermap.fiberflux_g, &fibermap.fiberflux_r, &fibermap.fiberflux_z];
-        let mut windows = Windows::default();
-        for (f, band) in BANDS.iter().enumerate() {
-            let ratio = (0..n_rows).map(|s| ratio(flux_f[f][s], fiberflux[f].as_ref()?.get(first_row + s)));
-            windows.floats.push((format!("synth_fiber_ratio_{band}"), ratio.collect()));
+        self.put_indices(&mut out, &numbers.indices);
+        self.put_lines(&mut out, &numbers.lines);
+        for (i, (wave, ..)) in SNR_WINDOWS_AA.iter().enumerate() {
+            out.floats(format!("snr_{wave}"), |s| numbers.snr.measured(0, s * SNR_WINDOWS_AA.len() + i));
         }
-        for (f, band) in BANDS.iter().enumerate() {
-            windows.floats.push((format!("synth_flux_{band}"), std::mem::take(&mut flux_f[f])));
-            windows.floats.push((format!("synth_flux_ivar_{band}"), std::mem::take(&mut ivar_f[f])));
-            windows.floats.push((format!("synth_coverage_{band}"), std::mem::take(&mut coverage_f[f])));
+        for (a, arm) in ARMS.iter().enumerate() {
+            let scales = numbers.ivar_scale_sa.iter().map(|scale_a| scale_a[a]);
+            out.columns.float32(format!("ivar_scale_{arm}"), scales);
         }
-        Ok(windows)
+    }
+
+    fn put_indices(&self, out: &mut Scatter<'_>, values: &Values<3>) {
+        let n = self.indices.len();
+        let mut names = Vec::with_capacity(n);
+        for (i, item) in self.indices.iter().enumerate() {
+            let (name, cell) = (specmill_schemas::features::index_column(&item.name), |s: usize| s * n + i);
+            out.floats(format!("{name}_err"), |s| values.measured(1, cell(s)));
+            out.floats(format!("{name}_good"), |s| values.on_spectrum(2, cell(s)));
+            out.flags(format!("{name}_flag"), |s| values.flags[cell(s)]);
+            out.floats(name.as_str(), |s| values.measured(0, cell(s)));
+            names.push(name);
+        }
+        let place = |name: &str| names.iter().position(|own| own == name);
+        let [Some(mgb), Some(fe5270), Some(fe5335)] = ["lick_mgb", "lick_fe5270", "lick_fe5335"].map(place)
+        else {
+            return;
+        };
+        // ⟨Fe⟩ and [MgFe] (González 1993), [MgFe]′ (Thomas et al. 2003).
+        let mut derived = |name: &str, formula: fn(f32, f32, f32) -> Option<f32>| {
+            let value = |s: usize, i: usize| values.measured(0, s * n + i);
+            out.floats(name, |s| formula(value(s, mgb)?, value(s, fe5270)?, value(s, fe5335)?));
+        };
+        derived("lick_fe_mean", |_, fe5270, fe5335| Some(0.5 * (fe5270 + fe5335)));
+        derived("lick_mgfe", |mgb, fe5270, fe5335| square_root(mgb * (0.5 * (fe5270 + fe5335))));
+        derived("lick_mgfe_prime", |mgb, fe5270, fe5335| square_root(mgb * (0.72 * fe5270 + 0.28 * fe5335)));
+    }
+
+    fn put_lines(&self, out: &mut Scatter<'_>, values: &Values<6>) {
+        let measured = |k: usize, cell: usize| {
+            // A continuum that is not positive spoils the width, not the flux.
+            let spoils =
+                if LINE_VALUES[k].starts_with("ew") { !MEASURED } else { !MEASURED & !flag::CONTINUUM };
+            let value = values.values[k][cell];
+            (values.flags[cell] & spoils == 0 && value.is_finite()).then_some(value)
+        };
+        for (l, item) in self.lines.iter().enumerate() {
+            let cell = |s: usize| s * self.lines.len() + l;
+            for (k, suffix) in LINE_VALUES.iter().enumerate() {
+                out.floats(format!("{}_{suffix}", item.name), |s| measured(k, cell(s)));
+            }
+            out.floats(format!("{}_good", item.name), |s| values.on_spectrum(LINE_VALUES.len(), cell(s)));
+            out.flags(format!("{}_flag", item.name), |s| values.flags[cell(s)]);
+        }
     }
 }
 
@@ -295,11 +320,6 @@ impl WindowTables {
 fn pixels(grid: &Grid, (lo_aa, hi_aa): (f64, f64)) -> std::ops::Range<usize> {
     let count_below = |limit: f64| (0..grid.n_pixels).take_while(|p| grid.centre_aa(*p) < limit).count();
     count_below(lo_aa)..count_below(hi_aa)
-}
-
-fn ratio(synthetic: Option<f32>, fiberflux: Option<&f32>) -> Option<f32> {
-    let (synthetic, fiberflux) = (synthetic?, *fiberflux?);
-    (fiberflux > 0.0 && fiberflux.is_finite()).then(|| synthetic / fiberflux)
 }
 
 /// The index and its standard error from the kernel's value and ivar.
@@ -319,67 +339,32 @@ fn index_and_error(value: f32, ivar: f32, is_magnitude: bool) -> (f32, f32) {
     rounded
 }
 
-/// Spreads results of the chosen rows over all rows of the batch.
+/// For each row, which of the measured ones it is.
+fn measured_index(verdict_s: &[Verdict]) -> Vec<Option<usize>> {
+    let mut next = 0..;
+    verdict_s
+        .iter()
+        .map(|verdict| match verdict {
+            Verdict::Measure { .. } => next.next(),
+            Verdict::Leave(..) => None,
+        })
+        .collect()
+}
+
+/// Spreads results of the measured rows over all rows.
 struct Scatter<'a> {
-    rows: &'a [(usize, f64)],
-    n_rows: usize,
-    windows: Windows,
+    index_s: Vec<Option<usize>>,
+    columns: &'a mut Columns,
 }
 
 impl Scatter<'_> {
-    fn spread<T: Copy>(&self, cell: impl Fn(usize) -> Option<T>) -> Vec<Option<T>> {
-        let mut column = vec![None; self.n_rows];
-        for (i, (s, _)) in self.rows.iter().enumerate() {
-            column[*s] = cell(i);
-        }
-        column
+    fn floats(&mut self, name: impl Into<String>, value: impl Fn(usize) -> Option<f32>) {
+        self.columns.float32(name, self.index_s.iter().map(|s| value((*s)?)));
     }
 
-    /// A value that is NULL where its flag says it was not measured.
-    fn value(&mut self, name: String, (values, flags): (&[f32], &[u8]), item: usize, n_items: usize) {
-        let column = self.spread(|i| {
-            let cell = i * n_items + item;
-            (flags[cell] & !MEASURED == 0 && values[cell].is_finite()).then_some(values[cell])
-        });
-        self.windows.floats.push((name, column));
-    }
-
-    /// A value that is NULL only where the bands leave the spectrum.
-    fn on_spectrum(&mut self, name: String, (values, flags): (&[f32], &[u8]), item: usize, n_items: usize) {
-        let column = self.spread(|i| {
-            let cell = i * n_items + item;
-            (flags[cell] & flag::OUT_OF_RANGE == 0).then_some(values[cell])
-        });
-        self.windows.floats.push((name, column));
-    }
-
-    fn flags(&mut self, name: String, flags: &[u8], item: usize, n_items: usize) {
-        let column = self.spread(|i| Some(i16::from(flags[i * n_items + item])));
-        self.windows.flags.push((name, column));
-    }
-}
-
-impl Windows {
-    fn column(&self, name: &str) -> Option<&OptionalColumn> {
-        self.floats.iter().find(|(own, _)| own == name).map(|(_, column)| column)
-    }
-
-    /// ⟨Fe⟩ and [MgFe] (González 1993), [MgFe]′ (Thomas et al. 2003).
-    fn add_derived_indices(&mut self) {
-        let columns = ["lick_mgb", "lick_fe5270", "lick_fe5335"].map(|name| self.column(name).cloned());
-        let [Some(mgb), Some(fe5270), Some(fe5335)] = columns else { return };
-        let each = |formula: fn(f32, f32, f32) -> Option<f32>| -> OptionalColumn {
-            mgb.iter()
-                .zip(fe5270.iter().zip(&fe5335))
-                .map(|(mgb, (fe5270, fe5335))| formula((*mgb)?, (*fe5270)?, (*fe5335)?))
-                .collect()
-        };
-        let fe_mean = each(|_, fe5270, fe5335| Some(0.5 * (fe5270 + fe5335)));
-        let mgfe = each(|mgb, fe5270, fe5335| square_root(mgb * (0.5 * (fe5270 + fe5335))));
-        let mgfe_prime = each(|mgb, fe5270, fe5335| square_root(mgb * (0.72 * fe5270 + 0.28 * fe5335)));
-        self.floats.push(("lick_fe_mean".to_owned(), fe_mean));
-        self.floats.push(("lick_mgfe".to_owned(), mgfe));
-        self.floats.push(("lick_mgfe_prime".to_owned(), mgfe_prime));
+    fn flags(&mut self, name: String, flags: impl Fn(usize) -> u8) {
+        let column: Int16Array = self.index_s.iter().map(|s| Some(i16::from(flags((*s)?)))).collect();
+        self.columns.put(name, Arc::new(column));
     }
 }
 
