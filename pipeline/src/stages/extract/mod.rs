@@ -44,6 +44,9 @@ pub(crate) use windows::median_width_aa;
 /// A target of DESI's three arms: as read, and with its combined and rest-frame spectra, continuum and scratch.
 const ROW_BYTES: RowBytes = RowBytes { host: 96 << 10, device: 512 << 10 };
 
+/// Lanes unless the run file asks for more: each holds some 125 MB of row groups.
+const MOST_LANES: usize = 6;
+
 /// Batches in flight between two steps of a lane.
 const CHANNEL_BATCHES: usize = 2;
 
@@ -128,10 +131,11 @@ pub fn run<B: Backend>(
     }
 }
 
-/// How many units are worked on at once: enough that reading and writing keep up with computing.
+/// How many units are worked on at once: enough that reading and writing keep up with computing, and one more for
+/// while a file is synced; few enough that their row groups stay below 1 GiB.
 fn lanes(plan: &Plan, threads: usize, units: usize) -> usize {
     let asked = plan.run_file.resources.units_in_flight;
-    let lanes = if asked == 0 { threads.div_ceil(2) } else { asked };
+    let lanes = if asked == 0 { (threads / 2 + 1).min(MOST_LANES) } else { asked };
     lanes.clamp(1, units.max(1))
 }
 
