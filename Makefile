@@ -115,7 +115,7 @@ bench:
 
 # The README's table, from the newest record beside the peers; a test fails where it is stale.
 numbers:
-	@cargo run -q --locked -p specmill-benches --bin numbers -- README.md benches/runs
+	@$(WITH_TOOLS); cargo run -q --locked -p specmill-benches --bin numbers -- README.md benches/runs
 
 # Python peers in their pinned versions; needs network.
 .cache/peers/installed: benches/peers/requirements.txt data-samples/golden/requirements.txt

@@ -102,7 +102,6 @@ def main():
         l2_rate, _, l2_rows = faiss_rate(faiss.IndexFlatL2(D), vectors, n_queries)
         unit = (vectors / np.linalg.norm(vectors.astype(float), axis=1, keepdims=True)).astype("<f4")
         ip_rate, _, _ = faiss_rate(faiss.IndexFlatIP(D), unit, n_queries)
-        rate = max(rate, ours(arguments.embed_rates, vectors, n_queries)[2])
         line = {
             "rows": n,
             "queries": n_queries,

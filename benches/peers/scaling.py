@@ -1,6 +1,6 @@
 """What every stage costs against the number of targets, and what that says of DR1.
 
-What: simulated releases of 10^3, 10^4 and 10^5 targets, each run stage by stage: seconds, processor seconds and peak
+What: simulated releases of 10^3, 10^4, 3 10^4 and 10^5 targets, each run stage by stage: seconds, processor seconds and peak
 memory of every stage; a fit of a + b N to each (of neighbours + c N², by pairs); and a prediction for DR1 on CPU nodes.
 Why: a stage that holds on a laptop's sample must hold on 18.7 million targets.
 Sources: wait4(2) for seconds and memory; DESI DR1 (arXiv:2503.14745) for the counts.
@@ -51,6 +51,11 @@ def vectors_of(folder: Path) -> dict[str, int]:
     return counts
 
 
+def dimensions_of(model: str) -> int:
+    """Numbers of a model's vectors, by the class it is of."""
+    return next(d for name, d in DIMENSIONS.items() if name in model.upper())
+
+
 def run_stage(specmill: Path, run_file: Path, folder: Path, stage: str, threads: int) -> dict:
     """One stage of a run: what it cost, and its rows."""
     if stage == "load":
@@ -78,36 +83,46 @@ def run_release(args: argparse.Namespace, targets: int, threads: int) -> list[di
         min(targets, TARGETS_PER_UNIT),
     ])  # fmt: skip
     write_run_file(run_file, sim, folder)
-    rows = []
+    try:
+        return stages_of(args.specmill, run_file, folder, (targets, threads))
+    finally:
+        shutil.rmtree(sim, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def stages_of(specmill: Path, run_file: Path, folder: Path, size: tuple[int, int]) -> list[dict]:
+    """Every stage of a run, with the vectors that it left."""
+    (targets, threads), rows = size, []
     for stage in STAGES:
         if stage == "load" and not os.environ.get("SPECMILL_POSTGRES"):
             print("SKIPPED load: SPECMILL_POSTGRES names no PostgreSQL", file=sys.stderr)
             continue
-        cost = run_stage(args.specmill, run_file, folder, stage, threads)
+        cost = run_stage(specmill, run_file, folder, stage, threads)
         rows.append({"stage": stage, "targets": targets, "threads": threads, **cost})
         print(f"{stage:10s} {targets:7d} {cost['wall_seconds']:8.2f} s {cost['cpu_seconds']:8.2f} cpu s "
               f"{cost['peak_memory_mib']:6.0f} MiB", file=sys.stderr)  # fmt: skip
     vectors = vectors_of(folder)
     for row in rows:
         row["vectors"] = vectors
-        row["pairs"] = sum(n * n for n in vectors.values())
-    shutil.rmtree(sim)
-    shutil.rmtree(folder)
+        row["n_vectors"] = sum(vectors.values())
+        row["pair_dimensions"] = sum(n * n * dimensions_of(model) for model, n in vectors.items())
     return rows
 
 
 def fitted(rows: list[dict], stage: str) -> dict:
-    """a + b N of processor seconds, of neighbours + c of all pairs of vectors; none below 0, and relative residuals
+    """a + b N of processor seconds, of neighbours by vectors and + c of their pairs times dimensions; none below 0, and relative residuals
     least, so that every size says as much. `fit-basis` takes a bounded sample: what it last cost it costs."""
     of_stage = [row for row in rows if row["stage"] == stage]
     seconds = np.array([row["cpu_seconds"] for row in of_stage])
     ones = np.ones_like(seconds)
     n = np.array([float(row["targets"]) for row in of_stage])
-    pairs = np.array([float(row["pairs"]) for row in of_stage])
+    vectors = np.array([float(row["n_vectors"]) for row in of_stage])
+    pairs = np.array([float(row["pair_dimensions"]) for row in of_stage])
     if stage == "fit-basis":
         terms, values = {"fixed": ones}, seconds[-1:]
     else:
-        terms = {"fixed": ones, "per_target": n} | ({"per_pair": pairs} if stage == "neighbors" else {})
+        of_size = {"per_vector": vectors, "per_pair_dimension": pairs} if stage == "neighbors" else {"per_target": n}
+        terms = {"fixed": ones} | of_size
         # Terms of like size, for the solver's sake.
         design = np.stack([term / term.max() / seconds for term in terms.values()], axis=1)
         values = nnls(design, ones)[0] / [term.max() for term in terms.values()]
@@ -139,9 +154,9 @@ def predict(fits: dict[str, dict]) -> list[dict]:
     for name, d in DIMENSIONS.items():
         pairs = DR1[name] ** 2
         cost = fits["neighbors"]["cpu_seconds"]
-        seconds = cost["fixed"] + cost["per_target"] * DR1[name] + cost["per_pair"] * pairs
+        seconds = cost["fixed"] + cost["per_vector"] * DR1[name] + cost["per_pair_dimension"] * pairs * d
         line(f"neighbors, {name}", f"{cores} cores", seconds, seconds / cores)
-        card = 3.0 * pairs * d / (CARD["share"] * CARD["tflop_per_s"] * 1e12)
+        card = 4.0 * pairs * d / (CARD["share"] * CARD["tflop_per_s"] * 1e12)
         line(f"neighbors, {name}", f"{CARD['name']}, unmeasured: {CARD['share']:.0%} of its f32 peak", None, card)
     return lines
 
@@ -170,12 +185,12 @@ def render(record: dict) -> str:
         "",
         "Fits of processor seconds, every size with the same relative weight; `fit-basis`, of a bounded sample, as it last was:",
         "",
-        "| stage | fixed, s | a target, µs | a pair of vectors, ns | worst residual |",
+        "| stage | fixed, s | a target (neighbours: a vector), µs | a pair and dimension, ns | worst residual |",
         "|---|---:|---:|---:|---:|",
     ]
     for fit in record["fits"]:
         cost = fit["cpu_seconds"]
-        target, pair = cost.get("per_target"), cost.get("per_pair")
+        target, pair = cost.get("per_target", cost.get("per_vector")), cost.get("per_pair_dimension")
         worst = "–" if fit["worst_residual"] is None else f"{fit['worst_residual']:.0%}"
         lines.append(
             f"| {fit['stage']} | {cost['fixed']:.2f} | {'–' if target is None else f'{target * 1e6:.1f}'} "
@@ -188,7 +203,7 @@ def render(record: dict) -> str:
         f"18.7 M targets, 13.1 M galaxies and 1.6 M QSOs; {NODES} nodes of {CORES} vCPU, each as fast as a core here and "
         "all at work at once, files delivered as fast as they are asked for; one RTX A4000. Neighbours are exact, so their "
         "cost is quadratic, and searched within each class, as if every target of it had a vector. No card has been measured: "
-        "its rows are three operations a pair and dimension, nothing else. `load` is the program's own processor time: the "
+        "its rows are a subtraction and a fused multiply-add a pair and dimension, four operations of its peak, nothing else. `load` is the program's own processor time: the "
         "server's, and its indexes, come on top.",
         "",
         "| stage | where | processor h | hours |",
@@ -206,7 +221,7 @@ def main() -> None:
     parser.add_argument("--specmill", type=Path, required=True, help="the release binary, with its neighbours")
     parser.add_argument("--work", type=Path, required=True, help="folder for releases and runs")
     parser.add_argument("--runs", type=Path, help="folder for the record: benches/runs")
-    parser.add_argument("--targets", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--targets", type=int, nargs="+", default=[1000, 10_000, 30_000, 100_000])
     args = parser.parse_args()
     args.specmill = args.specmill.resolve()
     args.work.mkdir(parents=True, exist_ok=True)

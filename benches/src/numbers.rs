@@ -92,20 +92,16 @@ fn newest(runs: &Path) -> io::Result<Option<(String, Peers)>> {
     Ok(Some((folder.file_name().unwrap_or_default().to_string_lossy().into_owned(), peers)))
 }
 
-/// The table of a record, with what it was measured on.
+/// The table of a record, with what it was measured on: the rows that have a bar; the others are in the record.
 pub fn render(folder: &str, peers: &Peers) -> String {
     let machine = &peers.machine;
     let mut text = format!(
         "One run on {}, {} cores of an {} ({}), commit `{}`; rates per second of one thread unless the record says otherwise \
          ([record](benches/runs/{folder}/peers.md)):\n\n\
          | step | ours | a user would run | ratio | bar | of the limit |\n|---|---:|---|---:|---:|---|\n",
-        peers.date,
-        machine.cores,
-        machine.cpu,
-        machine.simd,
-        peers.commit.trim_end_matches("-dirty"),
+        peers.date, machine.cores, machine.cpu, machine.simd, peers.commit,
     );
-    for row in &peers.rows {
+    for row in peers.rows.iter().filter(|row| row.bar.is_some()) {
         text.push_str(&row.render());
     }
     text
@@ -181,6 +177,8 @@ mod tests {
         "rows": [
             {"step": "read", "unit": "targets/s", "peer": "fitsio", "peer_rate": 16000.0, "ours": 36800.0, "ratio": 2.3,
              "bar": 2.0, "bar_on": "ratio", "limit": "copy, 9 GB/s", "limit_rate": 92000.0, "fraction": 0.4, "note": "n"},
+            {"step": "read", "unit": "targets/s", "peer": "desispec", "peer_rate": 3000.0, "ours": 36800.0, "ratio": 12.3,
+             "bar": null, "limit": null, "fraction": null},
             {"step": "combine", "unit": "targets/s", "peer": "NumPy", "peer_rate": 50000.0, "ours": 75000.0, "ratio": 1.5,
              "bar": 3.0, "limit": "memory", "limit_rate": null, "fraction": null, "note": ""},
             {"step": "extract", "unit": "targets/s per core", "peer": null, "peer_rate": null, "ours": 5120.0,

@@ -192,7 +192,7 @@ fn every_kernel_says_what_it_is_in_the_same_order() {
 #[test]
 fn every_operation_is_in_the_self_test() {
     // What moves memory, and what tells of it, is used by every other one.
-    const DEVICE: [&str; 5] = ["info", "memory", "upload", "download", "synchronize"];
+    const DEVICE: [&str; 7] = ["info", "memory", "upload", "download", "fetch", "in_pieces", "synchronize"];
     let text = fs_err::read_to_string(project().join("kernels/src/backend.rs")).unwrap();
     let methods = text.lines().filter_map(|line| line.strip_prefix("    fn ")?.split(['(', '<']).next());
     let operations: Vec<&str> = methods.filter(|name| !DEVICE.contains(name)).collect();
