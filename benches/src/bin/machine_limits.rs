@@ -3,7 +3,7 @@
 //! `machine_limits FOLDER` writes a file into FOLDER, syncs it, and removes it.
 //!
 //! - `copy_gb_per_s`: bytes read and written by copying 256 MiB, far beyond the caches
-//! - `warm_copy_gb_per_s`, `warm_read_gb_per_s`: the same of 8 MiB, in the last cache, and bytes read there
+//! - `warm_copy_gb_per_s`: the same of 8 MiB, in the last cache
 //! - `swapped_copy_gb_per_s`: bytes that arrive where numbers are copied and their bytes swapped, from a warm buffer
 //! - `fma_gflop_per_s`: fused multiply-adds of f32 in registers, two operations each
 //! - `write_mb_per_s`: bytes of a file that are on the disk
@@ -37,11 +37,10 @@ fn main() -> Result<()> {
     writeln!(
         std::io::stdout(),
         "{{\"simd\": {simd:?}, \"copy_gb_per_s\": {:.2}, \"warm_copy_gb_per_s\": {:.2}, \
-         \"warm_read_gb_per_s\": {:.2}, \"swapped_copy_gb_per_s\": {:.2}, \
+         \"swapped_copy_gb_per_s\": {:.2}, \
          \"fma_gflop_per_s\": {:.1}, \"write_mb_per_s\": {:.0}}}",
         copy(COPY_BYTES),
         copy(WARM_BYTES),
-        warm_read(&simd),
         swapped_copy(&simd),
         fma(&simd),
         write(&folder)?,
@@ -66,14 +65,6 @@ fn copy(n_bytes: usize) -> f64 {
     let seconds = fastest(|| black_box(&mut to).copy_from_slice(black_box(&from)));
     assert_eq!(from, to, "everything is copied");
     2.0 * n_bytes as f64 / seconds / 1e9
-}
-
-fn warm_read(simd: &str) -> f64 {
-    let from = vec![0x0102_0304_u32; WARM_BYTES / 4];
-    let mut bits = [0; LANES];
-    let seconds = fastest(|| read_on(simd, black_box(&from), black_box(&mut bits)));
-    assert_eq!(bits, [0x0102_0304; LANES], "every number is read");
-    WARM_BYTES as f64 / seconds / 1e9
 }
 
 fn swapped_copy(simd: &str) -> f64 {
@@ -114,17 +105,6 @@ fn write(folder: &Path) -> Result<f64> {
         fs_err::remove_file(&path)?;
     }
     Ok(FILE_BYTES as f64 / seconds / 1e6)
-}
-
-#[inline(always)]
-fn read(from: &[u32], bits: &mut [u32; LANES]) {
-    let mut found = *bits;
-    for numbers in from.as_chunks::<LANES>().0 {
-        for (found, number) in found.iter_mut().zip(numbers) {
-            *found |= number;
-        }
-    }
-    *bits = found;
 }
 
 #[inline(always)]
@@ -185,6 +165,5 @@ macro_rules! on_widest {
     };
 }
 
-on_widest! { fn read_on(from: &[u32], bits: &mut [u32; LANES]) = read; }
 on_widest! { fn swap_on(from: &[u32], to: &mut [u32]) = swap; }
 on_widest! { fn add_on(sums: &mut [[f32; LANES]; SUMS]) = add; }

@@ -15,7 +15,7 @@ use specmill_kernels::ops::combine_arms::MaskRule;
 use specmill_kernels::ops::indices::{IndexBands, IndexKind};
 use specmill_kernels::ops::lines::LineBands;
 use specmill_kernels::ops::rest_frame::RestGrid;
-use specmill_kernels::{ArmSpectra, Backend, Band, Cpu, Grid, SpectraBatch};
+use specmill_kernels::{ArmSpectra, Backend, Band, Cpu, Grid, KernelError, SpectraBatch};
 use specmill_schemas::constants;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -151,15 +151,22 @@ fn one_file(
         seconds.read = start.elapsed().as_secs_f64();
         let n = batch.rows.len();
         let arms = ArmSpectra::upload(dev, &batch.arms, &vec![0; n])?;
-        let start = Instant::now();
-        let observed = dev.combine_arms(&arms, &Grid::DESI, MaskRule::Masked)?;
-        seconds.combine = start.elapsed().as_secs_f64();
+        let observed;
+        (seconds.combine, observed) = at_hand(|| dev.combine_arms(&arms, &Grid::DESI, MaskRule::Masked))?;
         assert_eq!(observed.n_spectra, n, "every row is combined");
         let rows: Vec<(usize, f64)> = (0..n).map(|s| (s, REDSHIFT_STEP * (first + s) as f64)).collect();
         measure(dev, &observed, &rows, bands, &mut seconds)?;
         pass.push(seconds);
     }
     Ok(coadd.n_rows())
+}
+
+/// Seconds of some work, and what it gave, done once before, so that its input lies in the caches as the peers' does.
+fn at_hand<T>(work: impl Fn() -> std::result::Result<T, KernelError>) -> Result<(f64, T)> {
+    drop(work()?);
+    let start = Instant::now();
+    let done = work()?;
+    Ok((start.elapsed().as_secs_f64(), done))
 }
 
 /// The rest frame of some spectra, and their breaks, indices and lines.
@@ -170,15 +177,15 @@ fn measure(
     bands: &Bands,
     seconds: &mut Seconds,
 ) -> Result<()> {
-    let start = Instant::now();
-    let rest = dev.to_rest_frame(observed, &Grid::DESI, rows, &bands.rest)?;
-    seconds.rest_frame = start.elapsed().as_secs_f64();
+    let rest;
+    (seconds.rest_frame, rest) = at_hand(|| dev.to_rest_frame(observed, &Grid::DESI, rows, &bands.rest))?;
     assert!(rest.ivar_sp.iter().any(|ivar| *ivar > 0.0), "spectra fall on the rest-frame grid");
-    let start = Instant::now();
-    let breaks = dev.measure_breaks(observed, &Grid::DESI, rows, &bands.breaks)?;
-    let indices = dev.measure_indices(observed, &Grid::DESI, rows, &bands.indices)?;
-    let lines = dev.measure_lines(observed, &Grid::DESI, rows, &bands.lines)?;
-    seconds.windows = start.elapsed().as_secs_f64();
+    let (breaks, indices, lines);
+    (seconds.windows, (breaks, indices, lines)) = at_hand(|| {
+        let breaks = dev.measure_breaks(observed, &Grid::DESI, rows, &bands.breaks)?;
+        let indices = dev.measure_indices(observed, &Grid::DESI, rows, &bands.indices)?;
+        Ok((breaks, indices, dev.measure_lines(observed, &Grid::DESI, rows, &bands.lines)?))
+    })?;
     let measured = [breaks.plain_si.as_slice(), &indices.value_si, &lines.flux_sl];
     let each_has_values = measured.iter().all(|values| values.iter().any(|value| *value != 0.0));
     assert!(each_has_values, "breaks, indices and lines are measured");
