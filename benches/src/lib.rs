@@ -1,5 +1,6 @@
 //! What the benchmarks share: one simulated release, made once, the same for every device.
 
+pub mod bands;
 pub mod device;
 pub mod judges;
 pub mod numbers;

@@ -4,13 +4,11 @@ use std::io::Write as _;
 use std::sync::PoisonError;
 
 use specmill_kernels::cuda::{Cuda, Driver, NoCache};
-use specmill_kernels::ops::breaks::BreakBands;
-use specmill_kernels::ops::indices::{IndexBands, IndexKind};
-use specmill_kernels::ops::lines::LineBands;
 use specmill_kernels::ops::synthetic::FilterCurve;
-use specmill_kernels::{ArmSpectra, Backend, Band, Cpu, Device, KernelError, Opened, SpectraBatch};
+use specmill_kernels::{ArmSpectra, Backend, Cpu, Device, KernelError, Opened, SpectraBatch};
 use specmill_schemas::constants;
 
+use crate::bands::Bands;
 use crate::device::{Downloaded, Inputs, N_GALAXY, N_GRID, N_NEIGHBORS, N_PIXELS, NEIGHBOR_D, Output};
 
 /// What the benchmarks run on.
@@ -233,32 +231,12 @@ impl<B: Backend> Inputs<B> {
     /// # Errors
     /// Where a filter curve is unusable.
     pub fn with_tables_of_extract(self) -> Result<Self, KernelError> {
-        let band = |(lo_aa, hi_aa): (f64, f64)| Band { lo_aa, hi_aa };
         let curve = |f: &constants::Filter| FilterCurve::on_grid(&self.grid, &f.wave_aa, &f.response);
+        let Bands { breaks, indices, lines } = Bands::of_extract();
         Ok(Self {
-            breaks: constants::breaks()
-                .iter()
-                .map(|item| BreakBands { blue: band(item.blue_aa), red: band(item.red_aa) })
-                .collect(),
-            indices: constants::indices()
-                .iter()
-                .map(|item| IndexBands {
-                    band: band(item.band_aa),
-                    blue: band(item.blue_aa),
-                    red: band(item.red_aa),
-                    kind: if item.is_magnitude { IndexKind::Ratio } else { IndexKind::Angstrom },
-                })
-                .collect(),
-            lines: constants::lines()
-                .iter()
-                .map(|item| LineBands {
-                    wave_aa: item.wave_aa,
-                    window: band(item.window_aa),
-                    blue: band(item.blue_aa),
-                    red: band(item.red_aa),
-                    blended: item.group.is_some(),
-                })
-                .collect(),
+            breaks,
+            indices,
+            lines,
             curves: constants::filters(false).iter().map(curve).collect::<Result<_, _>>()?,
             ..self
         })

@@ -10,13 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use specmill::fits::{CoaddBatch, CoaddFile};
-use specmill_kernels::ops::breaks::BreakBands;
+use specmill_benches::bands::Bands;
 use specmill_kernels::ops::combine_arms::MaskRule;
-use specmill_kernels::ops::indices::{IndexBands, IndexKind};
-use specmill_kernels::ops::lines::LineBands;
 use specmill_kernels::ops::rest_frame::RestGrid;
-use specmill_kernels::{ArmSpectra, Backend, Band, Cpu, Grid, KernelError, SpectraBatch};
-use specmill_schemas::constants;
+use specmill_kernels::{ArmSpectra, Backend, Cpu, Grid, KernelError, SpectraBatch};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -35,7 +32,8 @@ fn main() -> Result<()> {
     let folder = PathBuf::from(arguments.next().ok_or("usage: spectra_rates FOLDER REPEATS")?);
     let repeats: usize = arguments.next().map_or(Ok(5), |text| text.parse())?;
     let files = find_coadds(&folder)?;
-    let bands = Bands::new()?;
+    let rest = RestGrid::log10(2400.0, 9800.0, RestGrid::DLOG10)?;
+    let bands = (Bands::of_extract(), rest);
     let (dev, mut batch) = (Cpu::new(1)?, CoaddBatch::default());
     let (mut best, mut targets): (Vec<Seconds>, usize) = (Vec::new(), 0);
     for _ in 0..repeats {
@@ -60,7 +58,7 @@ fn main() -> Result<()> {
         rate(|best| best.combine),
         rate(|best| best.rest_frame),
         rate(|best| best.windows),
-        bands.len(),
+        bands.0.count(),
     )?;
     Ok(())
 }
@@ -85,58 +83,11 @@ impl Seconds {
     }
 }
 
-/// What spectra are measured with: the project's own tables, as `extract` uses them.
-struct Bands {
-    rest: RestGrid,
-    breaks: Vec<BreakBands>,
-    indices: Vec<IndexBands>,
-    lines: Vec<LineBands>,
-}
-
-impl Bands {
-    fn new() -> Result<Self> {
-        let band = |(lo_aa, hi_aa): (f64, f64)| Band { lo_aa, hi_aa };
-        let breaks = constants::breaks();
-        let indices = constants::indices();
-        let lines = constants::lines();
-        Ok(Self {
-            rest: RestGrid::log10(2400.0, 9800.0, RestGrid::DLOG10)?,
-            breaks: breaks
-                .iter()
-                .map(|item| BreakBands { blue: band(item.blue_aa), red: band(item.red_aa) })
-                .collect(),
-            indices: indices
-                .iter()
-                .map(|item| IndexBands {
-                    band: band(item.band_aa),
-                    blue: band(item.blue_aa),
-                    red: band(item.red_aa),
-                    kind: if item.is_magnitude { IndexKind::Ratio } else { IndexKind::Angstrom },
-                })
-                .collect(),
-            lines: lines
-                .iter()
-                .map(|item| LineBands {
-                    wave_aa: item.wave_aa,
-                    window: band(item.window_aa),
-                    blue: band(item.blue_aa),
-                    red: band(item.red_aa),
-                    blended: item.group.is_some(),
-                })
-                .collect(),
-        })
-    }
-
-    fn len(&self) -> usize {
-        self.breaks.len() + self.indices.len() + self.lines.len()
-    }
-}
-
 /// Runs every step over a file once: seconds of each batch, opening the file by itself; gives the targets.
 fn one_file(
     dev: &Cpu,
     path: &Path,
-    bands: &Bands,
+    tables: &(Bands, RestGrid),
     batch: &mut CoaddBatch,
     pass: &mut Vec<Seconds>,
 ) -> Result<usize> {
@@ -155,7 +106,7 @@ fn one_file(
         (seconds.combine, observed) = at_hand(|| dev.combine_arms(&arms, &Grid::DESI, MaskRule::Masked))?;
         assert_eq!(observed.n_spectra, n, "every row is combined");
         let rows: Vec<(usize, f64)> = (0..n).map(|s| (s, REDSHIFT_STEP * (first + s) as f64)).collect();
-        measure(dev, &observed, &rows, bands, &mut seconds)?;
+        measure(dev, &observed, &rows, tables, &mut seconds)?;
         pass.push(seconds);
     }
     Ok(coadd.n_rows())
@@ -174,11 +125,12 @@ fn measure(
     dev: &Cpu,
     observed: &SpectraBatch<Cpu>,
     rows: &[(usize, f64)],
-    bands: &Bands,
+    tables: &(Bands, RestGrid),
     seconds: &mut Seconds,
 ) -> Result<()> {
+    let (bands, rest_grid) = tables;
     let rest;
-    (seconds.rest_frame, rest) = at_hand(|| dev.to_rest_frame(observed, &Grid::DESI, rows, &bands.rest))?;
+    (seconds.rest_frame, rest) = at_hand(|| dev.to_rest_frame(observed, &Grid::DESI, rows, rest_grid))?;
     assert!(rest.ivar_sp.iter().any(|ivar| *ivar > 0.0), "spectra fall on the rest-frame grid");
     let (breaks, indices, lines);
     (seconds.windows, (breaks, indices, lines)) = at_hand(|| {
