@@ -332,7 +332,7 @@ impl Handle {
     }
 
     /// Moves to an HDU and compares its layout with the scan's.
-    pub(super) fn go_to(&mut self, hdu: &HduInfo) -> Result<(), FitsError> {
+    fn go_to(&mut self, hdu: &HduInfo) -> Result<(), FitsError> {
         if self.current == Some(hdu.index) {
             return Ok(());
         }

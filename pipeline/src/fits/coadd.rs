@@ -9,7 +9,6 @@ use super::cfitsio::Handle;
 use super::fibermap::read_fibermap;
 use super::header::Value;
 use super::layout::{HduInfo, HduKind, ImageInfo};
-use super::plain::{is_plain, read_plain};
 use super::source::{OpenOptions, Source};
 use super::table::table_info;
 use super::{Fibermap, FitsError};
@@ -278,12 +277,6 @@ fn count_pixels(source: &Source, hdu: &HduInfo) -> Result<usize, FitsError> {
 fn open_arm(source: &Source, handle: &mut Handle, name: &str, n_rows: u64) -> Result<Option<Arm>, FitsError> {
     let Some(hdus) = find_arm(source, name, n_rows)? else { return Ok(None) };
     let layout = read_layout(source, handle, hdus.wavelength, hdus.n_pixels)?;
-    // Both readers of a header must agree on it, whoever reads the pixels.
-    for hdu in [hdus.flux, hdus.ivar, hdus.mask].into_iter().flatten() {
-        if is_plain::<f32>(hdu) || is_plain::<u32>(hdu) {
-            handle.go_to(hdu)?;
-        }
-    }
     let index = |hdu: Option<&HduInfo>| hdu.map(|hdu| hdu.index);
     Ok(Some(Arm { layout, flux: index(hdus.flux), ivar: index(hdus.ivar), mask: index(hdus.mask) }))
 }
@@ -408,10 +401,10 @@ fn read_arm(
     let first = (rows.start * n_pixels) as u64;
     let hdu = |index: Option<usize>| index.map(|index| &source.hdus()[index]);
     if let Some(flux) = hdu(arm.flux) {
-        read_floats(source, handle, flux, first, &mut batch.flux_sp)?;
+        handle.read_pixels(flux, first, &mut batch.flux_sp)?;
     }
     if let Some(ivar) = hdu(arm.ivar) {
-        read_floats(source, handle, ivar, first, &mut batch.ivar_sp)?;
+        handle.read_pixels(ivar, first, &mut batch.ivar_sp)?;
     }
     match hdu(arm.mask) {
         Some(mask) => read_mask(source, handle, mask, first, &mut batch.mask_sp),
@@ -422,19 +415,6 @@ fn read_arm(
     }
 }
 
-fn read_floats(
-    source: &Source,
-    handle: &mut Handle,
-    hdu: &HduInfo,
-    first: u64,
-    out: &mut [f32],
-) -> Result<(), FitsError> {
-    if is_plain::<f32>(hdu) {
-        return read_plain(source, hdu, first, out);
-    }
-    handle.read_pixels(hdu, first, out)
-}
-
 /// Unsigned images as they are; signed ones as the same 32 bits.
 fn read_mask(
     source: &Source,
@@ -443,63 +423,8 @@ fn read_mask(
     first: u64,
     mask: &mut [u32],
 ) -> Result<(), FitsError> {
-    if is_plain::<u32>(hdu) {
-        return read_plain(source, hdu, first, mask);
-    }
     if image_info(source, hdu)?.bzero > 0.0 {
         return handle.read_pixels(hdu, first, mask);
     }
     handle.read_signed_bits(hdu, first, mask)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_images_have_the_bits_that_cfitsio_gives() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data-samples/spectro/redux");
-        let mut compared = 0;
-        for path in coadds_below(&folder) {
-            let mut file = CoaddFile::open(&path).unwrap();
-            for hdu in file.source.hdus().iter().filter(|hdu| matches!(hdu.kind, HduKind::Image(_))) {
-                let HduKind::Image(image) = &hdu.kind else { continue };
-                let n_pixels = usize::try_from(image.shape.iter().product::<u64>()).unwrap();
-                // The whole, and a part that begins and ends within a chunk.
-                for (first, n) in [(0, n_pixels), (n_pixels / 3, n_pixels / 2)] {
-                    if n == 0 {
-                        continue;
-                    }
-                    if is_plain::<f32>(hdu) {
-                        let (mut ours, mut theirs) = (vec![1.0_f32; n], vec![2.0_f32; n]);
-                        read_plain(&file.source, hdu, first as u64, &mut ours).unwrap();
-                        file.handle.read_pixels(hdu, first as u64, &mut theirs).unwrap();
-                        assert!(ours.iter().map(|v| v.to_bits()).eq(theirs.iter().map(|v| v.to_bits())));
-                        compared += n;
-                    }
-                    if is_plain::<u32>(hdu) {
-                        let (mut ours, mut theirs) = (vec![1_u32; n], vec![2_u32; n]);
-                        read_plain(&file.source, hdu, first as u64, &mut ours).unwrap();
-                        if image.bzero > 0.0 {
-                            file.handle.read_pixels(hdu, first as u64, &mut theirs).unwrap();
-                        } else {
-                            file.handle.read_signed_bits(hdu, first as u64, &mut theirs).unwrap();
-                        }
-                        assert_eq!(ours, theirs);
-                        compared += n;
-                    }
-                }
-            }
-        }
-        assert!(compared > 100_000, "{compared} pixels were compared");
-    }
-
-    fn coadds_below(folder: &Path) -> Vec<std::path::PathBuf> {
-        let entries = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
-        let is_coadd =
-            |path: &std::path::PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("coadd-");
-        let below = folders.iter().flat_map(|folder| coadds_below(folder));
-        files.into_iter().filter(is_coadd).chain(below).collect()
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Each file goes through two gates. [`prescan`] walks the headers with bounded reads of its own
 //! and accepts or refuses every HDU; only then does cfitsio, behind [`cfitsio`], read values from
-//! what passed; the pixels of images that are stored as they are used are taken from the file itself ([`plain`]). HDUs and columns are found by name, never by number. No cfitsio type leaves this
+//! what passed. HDUs and columns are found by name, never by number. No cfitsio type leaves this
 //! module. Whole tables, whatever their columns, are streamed by [`bintable`].
 
 pub mod bintable;
@@ -13,7 +13,6 @@ mod error;
 mod fibermap;
 mod header;
 mod layout;
-mod plain;
 pub mod prescan;
 mod redshifts;
 mod source;
